@@ -12,10 +12,10 @@
 #include "status.h"
 
 struct hfa_http1_chunked {
-    uint64_t chunk_left;                 /* bytes of the current chunk still to come */
-    uint32_t trailer_size;               /* bytes of the trailer section so far */
-    uint32_t size_digits;                /* digits of the chunk size so far */
-    unsigned state;                      /* private to http1_body.c */
+    uint64_t chunk_left;   /* bytes of the current chunk still to come */
+    uint32_t trailer_size; /* bytes of the trailer section so far */
+    uint32_t size_digits;  /* digits of the chunk size so far */
+    unsigned state;        /* private to http1_body.c */
 };
 
 void hfa_http1_chunked_init(struct hfa_http1_chunked *decoder);

@@ -15,38 +15,38 @@
 
 /* What decides the framing and life of the connection, found while parsing. */
 enum hfa_http1_flag {
-    HFA_HTTP1_CHUNKED = 1 << 0,          /* transfer-encoding: chunked, alone */
-    HFA_HTTP1_CONTENT_LENGTH = 1 << 1,   /* content_length holds */
-    HFA_HTTP1_CLOSE = 1 << 2,            /* connection: close */
-    HFA_HTTP1_KEEP_ALIVE = 1 << 3,       /* connection: keep-alive */
-    HFA_HTTP1_UPGRADE = 1 << 4,          /* connection: upgrade */
-    HFA_HTTP1_UPGRADE_WEBSOCKET = 1 << 5,/* upgrade: websocket */
-    HFA_HTTP1_EXPECT_CONTINUE = 1 << 6,  /* expect: 100-continue */
-    HFA_HTTP1_HOST = 1 << 7,             /* a Host field, `host` is its value */
+    HFA_HTTP1_CHUNKED = 1 << 0,           /* transfer-encoding: chunked, alone */
+    HFA_HTTP1_CONTENT_LENGTH = 1 << 1,    /* content_length holds */
+    HFA_HTTP1_CLOSE = 1 << 2,             /* connection: close */
+    HFA_HTTP1_KEEP_ALIVE = 1 << 3,        /* connection: keep-alive */
+    HFA_HTTP1_UPGRADE = 1 << 4,           /* connection: upgrade */
+    HFA_HTTP1_UPGRADE_WEBSOCKET = 1 << 5, /* upgrade: websocket */
+    HFA_HTTP1_EXPECT_CONTINUE = 1 << 6,   /* expect: 100-continue */
+    HFA_HTTP1_HOST = 1 << 7,              /* a Host field, `host` is its value */
 };
 
 struct hfa_http1_head {
     struct hfa_bytes method;
-    struct hfa_bytes target;             /* request-target as sent */
-    unsigned minor_version;              /* 0 or 1 */
-    unsigned flags;                      /* enum hfa_http1_flag */
+    struct hfa_bytes target; /* request-target as sent */
+    unsigned minor_version;  /* 0 or 1 */
+    unsigned flags;          /* enum hfa_http1_flag */
     uint64_t content_length;
     struct hfa_bytes host;
-    struct hfa_field *fields;            /* the caller's array; names as sent, values trimmed */
+    struct hfa_field *fields; /* the caller's array; names as sent, values trimmed */
     size_t field_count;
 };
 
 struct hfa_http1_limits {
-    size_t head_size;                    /* bytes of the whole head: 431 */
-    size_t target_size;                  /* bytes of the request-target: 414 */
-    size_t field_count;                  /* fields, and the length of the caller's array: 431 */
+    size_t head_size;   /* bytes of the whole head: 431 */
+    size_t target_size; /* bytes of the request-target: 414 */
+    size_t field_count; /* fields, and the length of the caller's array: 431 */
 };
 
 /* Parser state between two feeds of one head: an open value, no resources. */
 struct hfa_http1_head_parser {
-    size_t line_start;                   /* start of the first line that is not complete */
-    size_t scanned;                      /* bytes of that line known to be valid content */
-    unsigned state;                      /* private to http1_head.c */
+    size_t line_start; /* start of the first line that is not complete */
+    size_t scanned;    /* bytes of that line known to be valid content */
+    unsigned state;    /* private to http1_head.c */
 };
 
 void hfa_http1_head_reset(struct hfa_http1_head_parser *parser, struct hfa_http1_head *head);
@@ -67,10 +67,10 @@ enum hfa_status hfa_http1_parse_head(struct hfa_http1_head_parser *parser, struc
 
 /* The forms of a request-target (RFC 9112 3.2), split. Views into `target`. */
 struct hfa_http1_target {
-    struct hfa_bytes scheme;             /* absolute-form only */
-    struct hfa_bytes authority;          /* absolute-form and authority-form */
-    struct hfa_bytes path;               /* "*" for asterisk-form; "/" when absolute-form has none */
-    struct hfa_bytes query;              /* without '?'; empty when absent; a fragment is cut off */
+    struct hfa_bytes scheme;    /* absolute-form only */
+    struct hfa_bytes authority; /* absolute-form and authority-form */
+    struct hfa_bytes path;      /* "*" for asterisk-form; "/" when absolute-form has none */
+    struct hfa_bytes query;     /* without '?'; empty when absent; a fragment is cut off */
 };
 
 /* HFA_ERR_PROTOCOL: no form that `method` allows. */
