@@ -11,11 +11,12 @@
 #include "bytes.h"
 #include "status.h"
 
+/* An open value, no resources; one thread at a time. */
 struct hfa_http1_chunked {
-    uint64_t chunk_left;   /* bytes of the current chunk still to come */
-    uint32_t trailer_size; /* bytes of the trailer section so far */
-    uint32_t size_digits;  /* digits of the chunk size so far */
-    unsigned state;        /* private to http1_body.c */
+    uint64_t chunk_left;  /* bytes of the current chunk still to come */
+    size_t trailer_size;  /* bytes of trailer lines so far, CRLF included */
+    unsigned size_digits; /* digits of the chunk size so far */
+    unsigned state;       /* private to http1_body.c */
 };
 
 void hfa_http1_chunked_init(struct hfa_http1_chunked *decoder);
@@ -25,9 +26,11 @@ void hfa_http1_chunked_init(struct hfa_http1_chunked *decoder);
  * HFA_OK: the body and its trailers have ended; `*consumed` bytes belonged to them.
  * HFA_AGAIN: `*consumed` bytes were used; call again with what is left and more.
  * On both, `*data` is a view into `input` with body bytes found on the way (possibly empty): one
- *   call returns at most one run of data, so call until nothing is consumed and no data comes.
- * HFA_ERR_PROTOCOL: a bad size, extension, line end or trailer: answer 400 and close.
- * HFA_ERR_LIMIT: the trailer section is larger than `trailer_limit`: answer 431 and close.
+ *   call returns at most one run of data, so call until nothing is consumed.
+ * HFA_ERR_PROTOCOL: a bad size, extension, line end or trailer: answer 400 and close. `*data` is
+ *   what stood before the fault in the same input and may be dropped.
+ * HFA_ERR_LIMIT: the trailer lines are longer than `trailer_limit`: answer 431 and close.
+ * An end or an error lasts: further calls consume nothing and return the same.
  */
 enum hfa_status hfa_http1_chunked_decode(struct hfa_http1_chunked *decoder, struct hfa_bytes input,
                                          size_t trailer_limit, size_t *consumed,

@@ -1,0 +1,595 @@
+#include "http1_head.h"
+
+#include "http1_scan.h"
+
+/* RFC 9112 2.2 asks for one at least; a client that sends more is not talking HTTP. */
+enum { EMPTY_LINES_MAX = 2 };
+
+/* Blocks classified at a time: enough for few calls, little enough that a pipelined request does
+ * not pay for its successors. */
+enum { WINDOW_BLOCKS = 4 };
+
+/* "HTTP/1.1" CRLF */
+enum { VERSION_SIZE = 10 };
+
+/* What the byte at `scanned` belongs to. */
+enum state {
+    AT_START,
+    IN_METHOD,
+    IN_TARGET,
+    IN_VERSION,
+    AT_LINE,
+    IN_NAME,
+    IN_VALUE,
+    ENDED,
+};
+
+/* The stretch of input whose blocks are classified. */
+struct window {
+    const struct hfa_http1_scanner *scanner;
+    const char *data;
+    size_t length; /* of the input */
+    size_t start;  /* offset of the first block */
+    size_t count;  /* blocks that are filled */
+    struct hfa_http1_block blocks[WINDOW_BLOCKS];
+};
+
+/* One call of hfa_http1_parse_head(). */
+struct run {
+    struct hfa_http1_head_parser *parser;
+    struct hfa_http1_head *head;
+    const struct hfa_http1_limits *limits;
+    size_t at;
+    int http_status;
+    struct window window;
+};
+
+void hfa_http1_head_reset(struct hfa_http1_head_parser *parser, struct hfa_http1_head *head)
+{
+    *parser = (struct hfa_http1_head_parser){.state = AT_START};
+    *head = (struct hfa_http1_head){.fields = head->fields};
+}
+
+static enum hfa_status refuse(struct run *run, int http_status)
+{
+    run->http_status = http_status;
+    switch (http_status) {
+    case 413:
+    case 414:
+    case 431:
+        return HFA_ERR_LIMIT;
+    default:
+        return HFA_ERR_PROTOCOL;
+    }
+}
+
+/* Classifies the last bytes, fewer than a block. What lies behind the input must not be read: a
+ * block that ends with the input is taken instead and shifted, or a copy when there is none. Bytes
+ * behind the end count as outside every class. */
+static void classify_tail(struct window *window, size_t start, struct hfa_http1_block *block)
+{
+    size_t left = window->length - start;
+    size_t missing = HFA_HTTP1_BLOCK_SIZE - left;
+    if (window->length >= HFA_HTTP1_BLOCK_SIZE) {
+        window->scanner->classify(window->data + window->length - HFA_HTTP1_BLOCK_SIZE, 1, block);
+        for (size_t class = 0; class < HFA_HTTP1_CLASSES; class ++)
+            block->outside[class] = block->outside[class] >> missing | ~(UINT64_MAX >> missing);
+    } else {
+        char copy[HFA_HTTP1_BLOCK_SIZE] = {0}; /* NUL is in no class */
+        memcpy(copy, window->data + start, left);
+        window->scanner->classify(copy, 1, block);
+    }
+}
+
+static void move_window(struct window *window, size_t start)
+{
+    size_t left = window->length - start;
+    size_t whole = left / HFA_HTTP1_BLOCK_SIZE;
+    if (whole > WINDOW_BLOCKS)
+        whole = WINDOW_BLOCKS;
+    if (whole > 0)
+        window->scanner->classify(window->data + start, whole, window->blocks);
+    window->start = start;
+    window->count = whole;
+    size_t tail = start + whole * HFA_HTTP1_BLOCK_SIZE;
+    if (whole < WINDOW_BLOCKS && tail < window->length) {
+        classify_tail(window, tail, &window->blocks[whole]);
+        window->count++;
+    }
+}
+
+/* Offset of the next byte that is not in `class`, from `at` on; the length of the input if there
+ * is none. */
+static inline size_t find_outside(struct window *window, size_t at, enum hfa_http1_class class)
+{
+    for (;;) {
+        size_t offset = at - window->start;
+        size_t index = offset / HFA_HTTP1_BLOCK_SIZE;
+        if (index < window->count) {
+            uint64_t stops =
+                window->blocks[index].outside[class] >> (offset % HFA_HTTP1_BLOCK_SIZE);
+            if (stops != 0)
+                return at + (size_t)__builtin_ctzll(stops);
+            at = window->start + (index + 1) * HFA_HTTP1_BLOCK_SIZE;
+        } else if (at >= window->length) {
+            return window->length;
+        } else {
+            move_window(window, at);
+        }
+    }
+}
+
+/* HFA_OK: CRLF stands at the cursor, which stays. */
+static enum hfa_status expect_line_end(struct run *run)
+{
+    const struct window *window = &run->window;
+    /* RFC 9112 2.2 permits a bare LF as a line end; proxies disagree, so it is refused, as is a
+     * CR without LF. */
+    if (window->data[run->at] != '\r')
+        return refuse(run, 400);
+    if (run->at + 1 == window->length)
+        return HFA_AGAIN;
+    return window->data[run->at + 1] == '\n' ? HFA_OK : refuse(run, 400);
+}
+
+/* Ends the part at hand at `stop`, where `separator` must stand, and passes over that. */
+static enum hfa_status end_part(struct run *run, size_t stop, char separator,
+                                struct hfa_bytes *part)
+{
+    struct hfa_http1_head_parser *parser = run->parser;
+    const struct window *window = &run->window;
+    run->at = stop;
+    if (stop == window->length)
+        return HFA_AGAIN;
+    if (stop == parser->part || window->data[stop] != separator)
+        return refuse(run, 400);
+    *part = (struct hfa_bytes){window->data + parser->part, stop - parser->part};
+    run->at = stop + 1;
+    parser->part = run->at;
+    return HFA_OK;
+}
+
+static enum hfa_status skip_empty_lines(struct run *run)
+{
+    const struct window *window = &run->window;
+    for (;;) {
+        if (run->at == window->length)
+            return HFA_AGAIN;
+        if (window->data[run->at] != '\r')
+            return HFA_OK;
+        if (run->parser->empty_lines == EMPTY_LINES_MAX)
+            return refuse(run, 400);
+        enum hfa_status status = expect_line_end(run);
+        if (status != HFA_OK)
+            return status;
+        run->parser->empty_lines++;
+        run->at += 2;
+    }
+}
+
+static enum hfa_status read_target(struct run *run)
+{
+    struct window *window = &run->window;
+    size_t stop = find_outside(window, run->at, HFA_HTTP1_VISIBLE);
+    if (stop - run->parser->part > run->limits->target_size)
+        return refuse(run, 414);
+    /* "GET /" CRLF is HTTP/0.9. */
+    if (stop < window->length && stop > run->parser->part && window->data[stop] == '\r') {
+        run->at = stop;
+        enum hfa_status status = expect_line_end(run);
+        return status == HFA_OK ? refuse(run, 505) : status;
+    }
+    return end_part(run, stop, ' ', &run->head->target);
+}
+
+/* RFC 9112 2.3: HTTP-name "/" DIGIT "." DIGIT, case-sensitive, up to the line's end. */
+static enum hfa_status read_version(struct run *run)
+{
+    const char *version = run->window.data + run->at;
+    size_t left = run->window.length - run->at;
+    if (left >= VERSION_SIZE && memcmp(version, "HTTP/1.1\r\n", VERSION_SIZE) == 0) {
+        run->head->minor_version = 1;
+        run->at += VERSION_SIZE;
+        return HFA_OK;
+    }
+    static const char pattern[VERSION_SIZE + 1] = "HTTP/0.0\r\n";
+    for (size_t i = 0; i < VERSION_SIZE; i++) {
+        if (i == left)
+            return HFA_AGAIN;
+        bool good =
+            pattern[i] == '0' ? version[i] >= '0' && version[i] <= '9' : version[i] == pattern[i];
+        if (!good)
+            return refuse(run, 400);
+    }
+    if (version[5] != '1')
+        return refuse(run, 505);
+    run->head->minor_version = version[7] == '0' ? 0 : 1;
+    run->at += VERSION_SIZE;
+    return HFA_OK;
+}
+
+static enum hfa_status read_request_line(struct run *run)
+{
+    struct hfa_http1_head_parser *parser = run->parser;
+    enum hfa_status status;
+    switch (parser->state) {
+    case AT_START:
+        status = skip_empty_lines(run);
+        if (status != HFA_OK)
+            return status;
+        parser->part = run->at;
+        parser->state = IN_METHOD;
+        /* fallthrough */
+    case IN_METHOD:
+        status = end_part(run, find_outside(&run->window, run->at, HFA_HTTP1_TOKEN), ' ',
+                          &run->head->method);
+        if (status != HFA_OK)
+            return status;
+        parser->state = IN_TARGET;
+        /* fallthrough */
+    case IN_TARGET:
+        status = read_target(run);
+        if (status != HFA_OK)
+            return status;
+        parser->state = IN_VERSION;
+        /* fallthrough */
+    default:
+        status = read_version(run);
+        if (status != HFA_OK)
+            return status;
+        parser->state = AT_LINE;
+        return HFA_OK;
+    }
+}
+
+static enum hfa_status note_host(struct run *run, struct hfa_bytes value)
+{
+    struct hfa_http1_head *head = run->head;
+    /* RFC 9112 3.2: more than one, or an invalid one, is 400. */
+    if ((head->flags & HFA_HTTP1_HOST) != 0 || !hfa_field_is_host(value))
+        return refuse(run, 400);
+    head->flags |= HFA_HTTP1_HOST;
+    head->host = value;
+    return HFA_OK;
+}
+
+static enum hfa_status note_content_length(struct run *run, struct hfa_bytes value)
+{
+    struct hfa_http1_head *head = run->head;
+    /* RFC 9112 6.3 lets a server join identical ones; with two of them, or with a transfer coding
+     * beside it, some party on the way may have framed the message by the other. */
+    if ((head->flags & (HFA_HTTP1_CONTENT_LENGTH | HFA_HTTP1_CHUNKED)) != 0)
+        return refuse(run, 400);
+    head->flags |= HFA_HTTP1_CONTENT_LENGTH;
+    switch (hfa_field_parse_content_length(value, &head->content_length)) {
+    case HFA_OK:
+        return HFA_OK;
+    case HFA_ERR_LIMIT:
+        return refuse(run, 413);
+    default:
+        return refuse(run, 400);
+    }
+}
+
+/* RFC 9112 6.1. The one value that is served is "chunked", in one field, without a list. */
+static enum hfa_status note_transfer_encoding(struct run *run, struct hfa_bytes value)
+{
+    static const struct hfa_bytes chunked = {"chunked", 7};
+    struct hfa_http1_head *head = run->head;
+    if (head->minor_version == 0 ||
+        (head->flags & (HFA_HTTP1_CONTENT_LENGTH | HFA_HTTP1_CHUNKED)) != 0)
+        return refuse(run, 400);
+    if (hfa_bytes_equal_lower(value, chunked)) {
+        head->flags |= HFA_HTTP1_CHUNKED;
+        return HFA_OK;
+    }
+    /* 501 is for a well-formed list of codings whose first is unknown; what else there is, like
+     * "chunked" before another coding or with parameters, is malformed. */
+    struct hfa_bytes rest = value;
+    struct hfa_bytes coding;
+    bool unknown = false;
+    size_t chunked_count = 0;
+    while (hfa_field_next_element(&rest, &coding)) {
+        const char *semicolon = memchr(coding.data, ';', coding.length);
+        struct hfa_bytes name = coding;
+        if (semicolon != NULL)
+            name =
+                hfa_field_trim((struct hfa_bytes){coding.data, (size_t)(semicolon - coding.data)});
+        if (!hfa_field_is_token(name) || chunked_count > 0)
+            return refuse(run, 400);
+        if (hfa_bytes_equal_lower(name, chunked)) {
+            chunked_count++;
+            if (semicolon != NULL)
+                return refuse(run, 400);
+        } else {
+            unknown = true;
+        }
+    }
+    return refuse(run, unknown ? 501 : 400);
+}
+
+static enum hfa_status note_connection(struct run *run, struct hfa_bytes value)
+{
+    struct hfa_bytes option;
+    while (hfa_field_next_element(&value, &option)) {
+        if (hfa_bytes_equal_lower(option, HFA_BYTES("close")))
+            run->head->flags |= HFA_HTTP1_CLOSE;
+        else if (hfa_bytes_equal_lower(option, HFA_BYTES("keep-alive")))
+            run->head->flags |= HFA_HTTP1_KEEP_ALIVE;
+        else if (hfa_bytes_equal_lower(option, HFA_BYTES("upgrade")))
+            run->head->flags |= HFA_HTTP1_UPGRADE;
+    }
+    return HFA_OK;
+}
+
+static enum hfa_status note_upgrade(struct run *run, struct hfa_bytes value)
+{
+    struct hfa_bytes protocol;
+    while (hfa_field_next_element(&value, &protocol))
+        if (hfa_bytes_equal_lower(protocol, HFA_BYTES("websocket")))
+            run->head->flags |= HFA_HTTP1_UPGRADE_WEBSOCKET;
+    return HFA_OK;
+}
+
+static enum hfa_status note_expect(struct run *run, struct hfa_bytes value)
+{
+    struct hfa_bytes expectation;
+    while (hfa_field_next_element(&value, &expectation)) {
+        if (!hfa_bytes_equal_lower(expectation, HFA_BYTES("100-continue")))
+            return refuse(run, 417);
+        /* RFC 9110 10.1.1: ignored in an HTTP/1.0 request. */
+        if (run->head->minor_version > 0)
+            run->head->flags |= HFA_HTTP1_EXPECT_CONTINUE;
+    }
+    return HFA_OK;
+}
+
+/* Looks into the fields that decide framing and the connection's life. */
+static inline enum hfa_status note_field(struct run *run, const struct hfa_field *field)
+{
+    switch (field->name.length) {
+    case 4:
+        if (hfa_bytes_equal_lower(field->name, HFA_BYTES("host")))
+            return note_host(run, field->value);
+        break;
+    case 6:
+        if (hfa_bytes_equal_lower(field->name, HFA_BYTES("expect")))
+            return note_expect(run, field->value);
+        break;
+    case 7:
+        if (hfa_bytes_equal_lower(field->name, HFA_BYTES("upgrade")))
+            return note_upgrade(run, field->value);
+        break;
+    case 10:
+        if (hfa_bytes_equal_lower(field->name, HFA_BYTES("connection")))
+            return note_connection(run, field->value);
+        break;
+    case 14:
+        if (hfa_bytes_equal_lower(field->name, HFA_BYTES("content-length")))
+            return note_content_length(run, field->value);
+        break;
+    case 17:
+        if (hfa_bytes_equal_lower(field->name, HFA_BYTES("transfer-encoding")))
+            return note_transfer_encoding(run, field->value);
+        break;
+    default:
+        break;
+    }
+    return HFA_OK;
+}
+
+static enum hfa_status end_head(struct run *run)
+{
+    enum hfa_status status = expect_line_end(run);
+    if (status != HFA_OK)
+        return status;
+    if (run->head->minor_version > 0 && (run->head->flags & HFA_HTTP1_HOST) == 0)
+        return refuse(run, 400);
+    run->at += 2;
+    run->parser->state = ENDED;
+    return HFA_OK;
+}
+
+static enum hfa_status end_value(struct run *run, struct hfa_field *field)
+{
+    struct hfa_http1_head_parser *parser = run->parser;
+    const struct window *window = &run->window;
+    size_t stop = run->at;
+    if (stop == window->length)
+        return HFA_AGAIN;
+    enum hfa_status status = expect_line_end(run);
+    if (status != HFA_OK)
+        return status;
+    field->value =
+        hfa_field_trim((struct hfa_bytes){window->data + parser->part, stop - parser->part});
+    run->at = stop + 2;
+    run->head->field_count++;
+    parser->state = AT_LINE;
+    return note_field(run, field);
+}
+
+/* Reads field lines up to the empty line that ends the head (RFC 9112 5). */
+static enum hfa_status read_fields(struct run *run)
+{
+    struct hfa_http1_head_parser *parser = run->parser;
+    struct window *window = &run->window;
+    for (;;) {
+        struct hfa_field *field = run->head->fields + run->head->field_count;
+        enum hfa_status status;
+        switch (parser->state) {
+        case AT_LINE:
+            if (run->at == window->length)
+                return HFA_AGAIN;
+            if (window->data[run->at] == '\r')
+                return end_head(run);
+            if (run->head->field_count >= run->limits->field_count)
+                return refuse(run, 431);
+            parser->part = run->at;
+            parser->state = IN_NAME;
+            /* fallthrough */
+        case IN_NAME:
+            /* RFC 9112 5.1 and 5.2: white space before the colon, or at the start of a line
+             * (obs-fold), is no token character and refused like any other. */
+            status =
+                end_part(run, find_outside(window, run->at, HFA_HTTP1_TOKEN), ':', &field->name);
+            if (status != HFA_OK)
+                return status;
+            parser->state = IN_VALUE;
+            /* fallthrough */
+        default:
+            run->at = find_outside(window, run->at, HFA_HTTP1_TEXT);
+            status = end_value(run, field);
+            if (status != HFA_OK)
+                return status;
+        }
+    }
+}
+
+static void move_view(struct hfa_bytes *view, uintptr_t origin, const char *data)
+{
+    if (view->data != NULL)
+        view->data = data + ((uintptr_t)view->data - origin);
+}
+
+/* The input may have moved since the last feed: what was read then is viewed where it is now. */
+static void move_views(struct hfa_http1_head_parser *parser, struct hfa_http1_head *head,
+                       const char *data)
+{
+    uintptr_t origin = parser->origin;
+    move_view(&head->method, origin, data);
+    move_view(&head->target, origin, data);
+    move_view(&head->host, origin, data);
+    for (size_t i = 0; i < head->field_count; i++) {
+        move_view(&head->fields[i].name, origin, data);
+        move_view(&head->fields[i].value, origin, data);
+    }
+    if (parser->state == IN_VALUE)
+        move_view(&head->fields[head->field_count].name, origin, data);
+}
+
+enum hfa_status hfa_http1_parse_head(struct hfa_http1_head_parser *parser, struct hfa_bytes input,
+                                     const struct hfa_http1_limits *limits,
+                                     struct hfa_http1_head *head, size_t *consumed,
+                                     int *http_status)
+{
+    *consumed = 0;
+    *http_status = 0;
+    if (parser->state == ENDED || input.length < parser->scanned)
+        return HFA_ERR_STATE;
+    if (parser->scanned > 0 && parser->origin != (uintptr_t)input.data)
+        move_views(parser, head, input.data);
+    parser->origin = (uintptr_t)input.data;
+
+    struct run run;
+    run.parser = parser;
+    run.head = head;
+    run.limits = limits;
+    run.at = parser->scanned;
+    run.http_status = 0;
+    run.window.scanner = hfa_http1_scanner_current();
+    run.window.data = input.data;
+    run.window.length = input.length < limits->head_size ? input.length : limits->head_size;
+    run.window.start = run.at;
+    run.window.count = 0;
+
+    enum hfa_status status = HFA_OK;
+    if (parser->state <= IN_VERSION)
+        status = read_request_line(&run);
+    if (status == HFA_OK)
+        status = read_fields(&run);
+    if (status == HFA_AGAIN) {
+        if (run.window.length < limits->head_size) {
+            parser->scanned = run.at;
+            return HFA_AGAIN;
+        }
+        status = refuse(&run, parser->state == IN_TARGET ? 414 : 431);
+    }
+
+    parser->state = ENDED;
+    *consumed = status == HFA_OK ? run.at : 0;
+    *http_status = run.http_status;
+    return status;
+}
+
+/* RFC 3986 4.3: what absolute-form may begin with, "://" included. */
+static size_t measure_scheme(struct hfa_bytes target)
+{
+    static const struct hfa_bytes schemes[] = {{"http", 4}, {"https", 5}, {"ws", 2}, {"wss", 3}};
+    const char *colon = memchr(target.data, ':', target.length);
+    if (colon == NULL)
+        return 0;
+    size_t length = (size_t)(colon - target.data);
+    if (target.length - length < 3 || colon[1] != '/' || colon[2] != '/')
+        return 0;
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+        if (hfa_bytes_equal_lower((struct hfa_bytes){target.data, length}, schemes[i]))
+            return length;
+    return 0;
+}
+
+/* Splits "/path?query" without its fragment. */
+static void split_path(struct hfa_bytes rest, struct hfa_http1_target *split)
+{
+    const char *question = rest.length > 0 ? memchr(rest.data, '?', rest.length) : NULL;
+    split->path = rest;
+    if (question != NULL) {
+        split->path.length = (size_t)(question - rest.data);
+        split->query = (struct hfa_bytes){question + 1, rest.length - split->path.length - 1};
+    }
+    if (split->path.length == 0)
+        split->path = HFA_BYTES("/");
+}
+
+/* RFC 9112 3.2.3: host ":" port, and the port is not optional. */
+static enum hfa_status split_authority(struct hfa_bytes target, struct hfa_http1_target *split)
+{
+    size_t port = target.length;
+    while (port > 0 && target.data[port - 1] >= '0' && target.data[port - 1] <= '9')
+        port--;
+    if (port == target.length || port < 2 || target.data[port - 1] != ':' ||
+        !hfa_field_is_host(target))
+        return HFA_ERR_PROTOCOL;
+    split->authority = target;
+    return HFA_OK;
+}
+
+enum hfa_status hfa_http1_split_target(struct hfa_bytes method, struct hfa_bytes target,
+                                       struct hfa_http1_target *split)
+{
+    *split = (struct hfa_http1_target){.path = HFA_BYTES("")};
+    if (target.length == 0)
+        return HFA_ERR_PROTOCOL;
+    if (hfa_bytes_equal(method, HFA_BYTES("CONNECT")))
+        return split_authority(target, split);
+
+    /* No fragment is ever sent by a correct client (RFC 9112 3.2); the reference server drops it.
+     */
+    const char *hash = memchr(target.data, '#', target.length);
+    if (hash != NULL)
+        target.length = (size_t)(hash - target.data);
+    if (target.length > 0 && target.data[0] == '/') {
+        split_path(target, split);
+        return HFA_OK;
+    }
+    if (hfa_bytes_equal(target, HFA_BYTES("*"))) {
+        if (!hfa_bytes_equal(method, HFA_BYTES("OPTIONS")))
+            return HFA_ERR_PROTOCOL;
+        split->path = target;
+        return HFA_OK;
+    }
+
+    size_t scheme = target.length > 0 ? measure_scheme(target) : 0;
+    if (scheme == 0)
+        return HFA_ERR_PROTOCOL;
+    struct hfa_bytes rest = {target.data + scheme + 3, target.length - scheme - 3};
+    size_t authority = 0;
+    while (authority < rest.length && rest.data[authority] != '/' && rest.data[authority] != '?')
+        authority++;
+    split->scheme = (struct hfa_bytes){target.data, scheme};
+    split->authority = (struct hfa_bytes){rest.data, authority};
+    /* RFC 9110 4.2.1: an http URI with an empty host is invalid. */
+    if (authority == 0 || !hfa_field_is_host(split->authority))
+        return HFA_ERR_PROTOCOL;
+    split_path((struct hfa_bytes){rest.data + authority, rest.length - authority}, split);
+    return HFA_OK;
+}
