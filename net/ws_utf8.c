@@ -73,6 +73,8 @@ static size_t character_length(const unsigned char *at)
 
 bool hfa_ws_utf8_feed(struct hfa_ws_utf8 *utf8, const char *data, size_t length)
 {
+    if (length == 0)
+        return true; /* `data` may be NULL */
     const unsigned char *at = (const unsigned char *)data;
     const unsigned char *end = at + length;
 
