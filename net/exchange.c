@@ -152,7 +152,7 @@ struct hfa_message *hfa_exchange_take_message(struct hfa_exchange *exchange)
     exchange->messages = message->next;
     if (exchange->messages == NULL)
         exchange->messages_last = NULL;
-    exchange->messages_size -= message->length;
+    exchange->messages_size -= sizeof(*message) + message->length;
     if (exchange->stream != NULL)
         exchange->ops->resume_body(exchange);
     return message;
@@ -181,7 +181,7 @@ enum hfa_status hfa_exchange_push_message(struct hfa_exchange *exchange, enum hf
     else
         exchange->messages = message;
     exchange->messages_last = message;
-    exchange->messages_size += bytes.length;
+    exchange->messages_size += sizeof(*message) + bytes.length;
     hfa_exchange_notify(exchange, HFA_EVENT_MESSAGE);
     return HFA_OK;
 }

@@ -129,7 +129,7 @@ struct hfa_exchange {
     bool websocket_accepted;
     struct hfa_message *messages; /* received and not yet taken, oldest first */
     struct hfa_message *messages_last;
-    size_t messages_size;
+    size_t messages_size; /* memory that they take */
 
     void *app_data; /* the application's own; set and freed by it */
     struct hfa_arena arena;

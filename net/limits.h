@@ -6,10 +6,8 @@
 #define HFA_LIMITS_H
 
 #include <stddef.h>
-#include <stdint.h>
 
-#define HFA_NS_PER_S  UINT64_C(1000000000)
-#define HFA_NS_PER_MS UINT64_C(1000000)
+#include "time_ns.h"
 
 struct hfa_limits {
     size_t connections;         /* open at once; accepting pauses above */
