@@ -59,7 +59,7 @@ test-upstream: ## FastAPI's and Starlette's own suites, over sockets and in proc
 	@tools/setup tests
 
 test-matrix: ## tests on every Python found, with the newest, the lowest and the pinned FastAPI
-	@tools/test-matrix
+	@tools/test-matrix $(python_suites)
 
 lint: ## formatting, static checks, types, and the rules of the layers
 	@tools/setup lint
