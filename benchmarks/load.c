@@ -416,14 +416,10 @@ static bool on_answer(struct load *load, struct load_conn *conn, uint64_t now)
         conn_replace(load, conn, ERROR_CLOSED, "closed before all requests were answered");
         return false;
     }
-    if (sending(load)) {
-        if (load->options->rate > 0) {
-            make_available(load, conn);
-        } else if (conn->outstanding == 0) {
-            conn_send(load, conn, load->options->pipeline, now, now);
-        }
+    if (sending(load) && load->options->rate > 0) {
+        make_available(load, conn);
     }
-    return conn->state == CONN_UP;
+    return true;
 }
 
 static void on_readable(struct load *load, struct load_conn *conn)
@@ -460,6 +456,10 @@ static void on_readable(struct load *load, struct load_conn *conn)
         if (event == HFA_RESPONSE_DONE && !on_answer(load, conn, now)) {
             return;
         }
+    }
+    /* Only now that all input is read: an answer too many must not pass for the next request's. */
+    if (sending(load) && load->options->rate == 0 && conn->outstanding == 0) {
+        conn_send(load, conn, load->options->pipeline, now, now);
     }
 }
 
@@ -526,9 +526,12 @@ static bool all_answered(const struct load *load)
     return true;
 }
 
-static void begin_warmup(struct load *load)
+static void begin_load(struct load *load)
 {
     load->phase = PHASE_WARMUP;
+    if (load->options->warmup_ns == 0) {
+        begin_measuring(load); /* before the first request, so that it counts */
+    }
     load->rate_began_ns = now_ns();
     for (unsigned i = 0; i < load->options->connections; i++) {
         if (load->conns[i].state == CONN_UP) {
@@ -596,7 +599,7 @@ static void run(struct load *load)
         switch (load->phase) {
         case PHASE_CONNECT:
             if (load->conns_up == options->connections) {
-                begin_warmup(load);
+                begin_load(load);
                 phase_began = now;
             }
             break;
