@@ -7,7 +7,7 @@
 #define HFA_DISPATCHER_H
 
 #include "exchange.h"
-#include "limits.h"
+#include "server_limits.h"
 #include "output.h"
 
 /* The application's side; any pointer but on_request may be NULL. `app` is the table's address:
