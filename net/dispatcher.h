@@ -1,0 +1,62 @@
+/* The dispatcher: recycles exchanges, queues those with news, and hands them to the application.
+ *
+ * One a server. Reading and parsing only queue; hfa_dispatcher_run() is the one place where the
+ * application is called, so an embedder can take its interpreter lock once for a whole batch.
+ */
+#ifndef HFA_DISPATCHER_H
+#define HFA_DISPATCHER_H
+
+#include "exchange.h"
+#include "limits.h"
+#include "output.h"
+
+/* The application's side; any pointer but on_request may be NULL. `app` is the table's address:
+ * embed the table in the application's own struct. */
+struct hfa_app {
+    void (*on_request)(struct hfa_app *app, struct hfa_exchange *exchange);
+    void (*on_body)(struct hfa_app *app, struct hfa_exchange *exchange);
+    void (*on_writable)(struct hfa_app *app, struct hfa_exchange *exchange);
+    void (*on_message)(struct hfa_app *app, struct hfa_exchange *exchange);
+    void (*on_disconnect)(struct hfa_app *app, struct hfa_exchange *exchange);
+    void (*on_shutdown)(struct hfa_app *app, struct hfa_exchange *exchange);
+    void (*on_release)(struct hfa_app *app, void *owner); /* lent memory came back */
+    void (*on_peer_gone)(struct hfa_app *app,
+                         void *peer_app_data); /* its last exchange has ended */
+};
+
+struct hfa_dispatcher {
+    struct hfa_app *app;             /* borrowed */
+    const struct hfa_limits *limits; /* borrowed */
+    struct hfa_buffer_pool buffers;
+    struct hfa_exchange *ready_first;
+    struct hfa_exchange *ready_last;
+    struct hfa_exchange *free; /* recycled exchanges */
+    unsigned free_count;
+    struct hfa_lent *released;   /* lent memory to give back */
+    struct hfa_peer *peers_gone; /* without references: on_peer_gone() is still to be told */
+    void *field_arrays;          /* recycled arrays of limits->head_fields fields */
+    size_t active;               /* requests handed over whose application has not released */
+    size_t connections;          /* open; counted by the server */
+    uint64_t requests;           /* since the start */
+};
+
+enum hfa_status hfa_dispatcher_init(struct hfa_dispatcher *dispatcher, struct hfa_app *app,
+                                    const struct hfa_limits *limits);
+/* No exchange may be in use any more. */
+void hfa_dispatcher_free(struct hfa_dispatcher *dispatcher);
+
+/* A fresh exchange with one reference, the protocol's; NULL when memory is out. */
+struct hfa_exchange *hfa_dispatcher_new_exchange(struct hfa_dispatcher *dispatcher);
+
+/* An array of limits->head_fields fields for a head that is being parsed; NULL: out of memory. */
+struct hfa_field *hfa_dispatcher_take_fields(struct hfa_dispatcher *dispatcher);
+void hfa_dispatcher_return_fields(struct hfa_dispatcher *dispatcher, struct hfa_field *fields);
+
+/* Hands at most `most` queued exchanges to the application and gives back what was lent to us.
+ * Returns how many were handed over. */
+unsigned hfa_dispatcher_run(struct hfa_dispatcher *dispatcher, unsigned most);
+
+/* True when hfa_dispatcher_run() has something to do. */
+bool hfa_dispatcher_has_work(const struct hfa_dispatcher *dispatcher);
+
+#endif

@@ -1,0 +1,187 @@
+#include "exchange.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "dispatcher.h"
+
+static void release_owner(struct hfa_exchange *exchange, void *owner)
+{
+    struct hfa_app *app = exchange->dispatcher->app;
+
+    if (owner != NULL && app->on_release != NULL)
+        app->on_release(app, owner);
+}
+
+static enum hfa_status check_fields(const struct hfa_field *fields, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!hfa_field_name_is_safe(fields[i].name))
+            return HFA_ERR_FIELD_NAME;
+        if (!hfa_field_value_is_safe(fields[i].value))
+            return HFA_ERR_FIELD_VALUE;
+    }
+    return HFA_OK;
+}
+
+enum hfa_status hfa_exchange_start(struct hfa_exchange *exchange, int status_code,
+                                   const struct hfa_field *fields, size_t field_count, bool last)
+{
+    if (exchange->response != HFA_RESPONSE_NONE)
+        return HFA_ERR_STATE;
+    if (status_code < 200 || status_code > 999)
+        return HFA_ERR_INVALID;
+    exchange->response = HFA_RESPONSE_STARTED;
+    enum hfa_status status = check_fields(fields, field_count);
+    if (status != HFA_OK)
+        return status;
+    if (exchange->stream == NULL)
+        return HFA_ERR_CLOSED;
+    return exchange->ops->start(exchange, status_code, fields, field_count, last);
+}
+
+enum hfa_status hfa_exchange_write(struct hfa_exchange *exchange, struct hfa_bytes bytes,
+                                   void *owner, bool last)
+{
+    enum hfa_status status = HFA_ERR_CLOSED;
+
+    if (exchange->response != HFA_RESPONSE_STARTED)
+        status = HFA_ERR_STATE;
+    else if (exchange->stream != NULL && bytes.length >= HFA_OUTPUT_BORROW_MIN && owner != NULL)
+        return exchange->ops->write(exchange, bytes, owner, last);
+    else if (exchange->stream != NULL)
+        status = exchange->ops->write(exchange, bytes, NULL, last);
+    release_owner(exchange, owner);
+    return status;
+}
+
+enum hfa_status hfa_exchange_write_file(struct hfa_exchange *exchange, int fd, uint64_t offset,
+                                        uint64_t length, bool last)
+{
+    enum hfa_status status = HFA_ERR_CLOSED;
+
+    if (exchange->response != HFA_RESPONSE_STARTED)
+        status = HFA_ERR_STATE;
+    else if (exchange->stream != NULL)
+        return exchange->ops->write_file(exchange, fd, offset, length, last);
+    close(fd);
+    return status;
+}
+
+bool hfa_exchange_is_writable(struct hfa_exchange *exchange)
+{
+    if (exchange->stream == NULL || exchange->ops->is_writable(exchange))
+        return true;
+    exchange->is_paused = true;
+    return false;
+}
+
+void hfa_exchange_read(struct hfa_exchange *exchange)
+{
+    if (exchange->stream == NULL)
+        return;
+    if (exchange->wants_continue) {
+        exchange->wants_continue = false;
+        if (exchange->response == HFA_RESPONSE_NONE && !exchange->body_complete)
+            exchange->ops->send_continue(exchange);
+    }
+    if (!exchange->body_complete || exchange->websocket_accepted)
+        exchange->ops->resume_body(exchange);
+}
+
+void hfa_exchange_consume_body(struct hfa_exchange *exchange, size_t size)
+{
+    hfa_buffer_consume(&exchange->body, &exchange->dispatcher->buffers, size);
+    if (exchange->stream != NULL && !exchange->body_complete)
+        exchange->ops->resume_body(exchange);
+}
+
+void hfa_exchange_abort(struct hfa_exchange *exchange)
+{
+    if (exchange->response == HFA_RESPONSE_COMPLETE || exchange->response == HFA_RESPONSE_ABORTED)
+        return;
+    exchange->response = HFA_RESPONSE_ABORTED;
+    if (exchange->stream != NULL)
+        exchange->ops->abort(exchange);
+}
+
+enum hfa_status hfa_exchange_accept(struct hfa_exchange *exchange, const struct hfa_field *fields,
+                                    size_t field_count)
+{
+    if (!exchange->request.is_websocket || exchange->response != HFA_RESPONSE_NONE)
+        return HFA_ERR_STATE;
+    enum hfa_status status = check_fields(fields, field_count);
+    if (status != HFA_OK)
+        return status;
+    if (exchange->stream == NULL)
+        return HFA_ERR_CLOSED;
+    return exchange->ops->accept(exchange, fields, field_count);
+}
+
+enum hfa_status hfa_exchange_send_message(struct hfa_exchange *exchange, enum hfa_message_kind kind,
+                                          struct hfa_bytes bytes, void *owner)
+{
+    enum hfa_status status = HFA_ERR_CLOSED;
+
+    if (!exchange->websocket_accepted)
+        status = HFA_ERR_STATE;
+    else if (exchange->stream != NULL && bytes.length >= HFA_OUTPUT_BORROW_MIN && owner != NULL)
+        return exchange->ops->send_message(exchange, kind, bytes, owner);
+    else if (exchange->stream != NULL)
+        status = exchange->ops->send_message(exchange, kind, bytes, NULL);
+    release_owner(exchange, owner);
+    return status;
+}
+
+enum hfa_status hfa_exchange_send_close(struct hfa_exchange *exchange, uint16_t code,
+                                        struct hfa_bytes reason)
+{
+    if (!exchange->websocket_accepted)
+        return HFA_ERR_STATE;
+    if (exchange->stream == NULL)
+        return HFA_ERR_CLOSED;
+    return exchange->ops->send_close(exchange, code, reason);
+}
+
+struct hfa_message *hfa_exchange_take_message(struct hfa_exchange *exchange)
+{
+    struct hfa_message *message = exchange->messages;
+
+    if (message == NULL)
+        return NULL;
+    exchange->messages = message->next;
+    if (exchange->messages == NULL)
+        exchange->messages_last = NULL;
+    exchange->messages_size -= sizeof(*message) + message->length;
+    if (exchange->stream != NULL)
+        exchange->ops->resume_body(exchange);
+    return message;
+}
+
+void hfa_exchange_free_message(struct hfa_message *message)
+{
+    free(message);
+}
+
+enum hfa_status hfa_exchange_push_message(struct hfa_exchange *exchange, enum hfa_message_kind kind,
+                                          uint16_t close_code, struct hfa_bytes bytes)
+{
+    struct hfa_message *message = malloc(sizeof(*message) + bytes.length);
+
+    if (message == NULL)
+        return HFA_ERR_NO_MEMORY;
+    message->next = NULL;
+    message->kind = kind;
+    message->close_code = close_code;
+    message->length = bytes.length;
+    if (bytes.length > 0)
+        memcpy(message->data, bytes.data, bytes.length);
+    if (exchange->messages_last != NULL)
+        exchange->messages_last->next = message;
+    else
+        exchange->messages = message;
+    exchange->messages_last = message;
+    exchange->messages_size += sizeof(*message) + bytes.length;
+    hfa_exchange_notify(exchange, HFA_EVENT_MESSAGE);
+    return HFA_OK;
+}
