@@ -169,6 +169,8 @@ CONTENDERS = (
         ),
         modules=("granian", "uvloop"),
         distributions=("granian", "uvloop"),
+        # Its longest; its limit of concurrent connections must not be below the idle ones.
+        idle_arguments=("--http1-header-read-timeout", "60000", "--backpressure", "20000"),
     ),
 )
 
