@@ -60,15 +60,6 @@ def _on_error(message: str, argument: object, exception: BaseException | None) -
         logger.error(message, argument, exc_info=exception)
 
 
-def _default_fields(config: Config) -> bytes:
-    fields = [("server", "hyperfastapi")] if config.server_header else []
-    fields += config.headers
-    return b"".join(
-        name.lower().encode("latin-1") + b": " + value.encode("latin-1") + b"\r\n"
-        for name, value in fields
-    )
-
-
 class Server:
     """A server for one application on sockets that listen already.
 
@@ -164,7 +155,9 @@ class Server:
             settings,
             root_path=config.root_path,
             uds=config.uds,
-            fields=_default_fields(config),
+            fields=b"".join(
+                name + b": " + value + b"\r\n" for name, value in config.encoded_headers
+            ),
             date=config.date_header,
             on_access=_on_access if access and access_logger.hasHandlers() else None,
             on_websocket=_on_websocket if logger.isEnabledFor(logging.INFO) else None,
@@ -252,6 +245,7 @@ def serve(
     *,
     on_started: Callable[[], None] | None = None,
     shared: bool = False,
+    parent_alive: int | None = None,
 ) -> int:
     """Serve an application in a loop of its own until a signal comes.
 
@@ -261,6 +255,8 @@ def serve(
         fds: listening descriptors, which the server takes over.
         on_started: called once connections are accepted.
         shared: other processes accept from the same descriptors.
+        parent_alive: the read end of a pipe whose other end only the parent process holds: when it
+            ends, so does the server.
 
     Returns:
         An exit code: 0, or 3 when the application's start-up has failed. A signal that ended the
@@ -272,6 +268,8 @@ def serve(
     captured: list[int] = []
     try:
         asyncio.set_event_loop(loop)
+        if parent_alive is not None:
+            loop.add_reader(parent_alive, _on_parent_gone, loop, server, parent_alive)
         with _signals(loop, server) as captured:
             code = loop.run_until_complete(server.serve(on_started))
     finally:
@@ -279,6 +277,11 @@ def serve(
     for number in reversed(captured):
         signal.raise_signal(number)
     return code
+
+
+def _on_parent_gone(loop: asyncio.AbstractEventLoop, server: Server, fd: int) -> None:
+    loop.remove_reader(fd)
+    server.request_stop()
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
