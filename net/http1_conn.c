@@ -601,7 +601,9 @@ static enum hfa_status op_accept(struct hfa_exchange *exchange, const struct hfa
 {
     struct hfa_http1_conn *conn = exchange->stream;
 
-    conn->websocket = hfa_ws_stream_new(conn->carrier, exchange);
+    /* An accept that failed before has left one. */
+    if (conn->websocket == NULL)
+        conn->websocket = hfa_ws_stream_new(conn->carrier, exchange);
     if (conn->websocket == NULL)
         return HFA_ERR_NO_MEMORY;
     enum hfa_status status = hfa_http1_response_accept(
