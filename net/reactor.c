@@ -203,8 +203,6 @@ enum hfa_status hfa_reactor_poll(struct hfa_reactor *reactor, uint64_t timeout_n
     if (status != HFA_OK)
         return status;
     hfa_reactor_update_now(reactor);
-    if (__atomic_exchange_n(&reactor->woken, false, __ATOMIC_ACQ_REL))
-        run_posts(reactor);
     for (int i = 0; i < count; i++) {
         const struct hfa_ready *ready = &reactor->ready[i];
         const struct slot *slot = &reactor->slots[ready->fd];
@@ -213,6 +211,9 @@ enum hfa_status hfa_reactor_poll(struct hfa_reactor *reactor, uint64_t timeout_n
     }
     if (due_ns <= reactor->now_ns)
         hfa_timer_wheel_advance(&reactor->timers, reactor->now_ns);
+    /* Only after on_wake(): it would swallow the byte of a wake-up that comes after this. */
+    if (__atomic_exchange_n(&reactor->woken, false, __ATOMIC_ACQ_REL))
+        run_posts(reactor);
     free_deferred(reactor);
     return HFA_OK;
 }
