@@ -180,8 +180,10 @@ enum hfa_status hfa_listener_adopt(int fd, int backlog, struct hfa_listener_erro
     int type = 0;
     socklen_t length = sizeof(type);
 
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
-        return fail(error, "descriptor %d is not a socket: %s", fd, strerror(errno));
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0) {
+        fail(error, "descriptor %d is not a socket: %s", fd, strerror(errno));
+        return HFA_ERR_INVALID;
+    }
     if (type != SOCK_STREAM) {
         fail(error, "descriptor %d is not a stream socket", fd);
         return HFA_ERR_INVALID;
