@@ -37,7 +37,7 @@ int hfa_asgi_http_receive(struct hfa_asgi_call *call, PyObject **result)
         return *result == NULL ? -1 : 1;
     }
     hfa_exchange_read(exchange);
-    hfa_server_object_output(call->server);
+    hfa_server_object_schedule(call->server);
     struct hfa_bytes received = hfa_buffer_bytes(&exchange->body);
     if (received.length == 0 && (!exchange->body_complete || call->body_ended))
         return 0;

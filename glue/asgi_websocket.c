@@ -72,7 +72,7 @@ static PyObject *next_event(struct hfa_asgi_call *call)
         /* After the application's own close it has its event already. */
         PyObject *event = call->close_sent ? NULL : event_of_message(state, message);
         hfa_exchange_free_message(message);
-        hfa_server_object_output(call->server);
+        hfa_server_object_schedule(call->server);
         if (event != NULL || PyErr_Occurred())
             return event;
     }

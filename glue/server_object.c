@@ -144,18 +144,10 @@ static PyObject *method_flush(PyObject *self, PyObject *unused)
 static PyMethodDef flush_def = {"flush", method_flush, METH_NOARGS,
                                 "Sends what is waiting to be sent."};
 
-void hfa_server_object_output(struct hfa_server_object *server)
+void hfa_server_object_schedule(struct hfa_server_object *server)
 {
-    if (server->is_in_turn || server->server == NULL || !hfa_server_has_output(server->server))
-        return;
-    /* select() is next and flushes, unless other callbacks take their time before it. */
-    uint64_t now_ns = hfa_reactor_update_now(server->reactor);
-    if (now_ns - server->last_flush_ns > 500 * 1000) {
-        hfa_loop_bridge_flush(server);
-        if (!server->is_foreign)
-            return;
-    }
-    if (!server->is_foreign || server->is_flush_scheduled)
+    if (!server->is_foreign || server->is_in_turn || server->is_flush_scheduled ||
+        server->server == NULL || !hfa_server_has_output(server->server))
         return;
     PyObject *flush = PyCFunction_New(&flush_def, (PyObject *)server);
     PyObject *handle =
@@ -168,6 +160,16 @@ void hfa_server_object_output(struct hfa_server_object *server)
     else
         server->is_flush_scheduled = true;
     Py_XDECREF(handle);
+}
+
+void hfa_server_object_output(struct hfa_server_object *server)
+{
+    if (server->is_in_turn || server->server == NULL || !hfa_server_has_output(server->server))
+        return;
+    /* select() is next and flushes, unless other callbacks take their time before it. */
+    if (hfa_reactor_update_now(server->reactor) - server->last_flush_ns > 500 * 1000)
+        hfa_loop_bridge_flush(server);
+    hfa_server_object_schedule(server);
 }
 
 /* A number of seconds as nanoseconds; None and 0 are 0, which net/ takes for "off". */

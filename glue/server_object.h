@@ -38,8 +38,13 @@ struct hfa_server_object {
 
 extern PyType_Spec hfa_server_object_spec;
 
-/* A call may have produced output: outside of a turn it must be seen to that it leaves. */
+/* A call may have produced output: outside of a turn it must be seen to that it leaves, at once
+ * when the last flush is a while ago. */
 void hfa_server_object_output(struct hfa_server_object *server);
+
+/* The same without doing it at once: for receive(), behind which more input must not be read
+ * before the application has seen what it was given. */
+void hfa_server_object_schedule(struct hfa_server_object *server);
 
 /* Gives the current exception to the loop's exception handler, with a message. */
 void hfa_server_object_report(struct hfa_server_object *server, const char *message);
