@@ -11,7 +11,12 @@ struct hfa_bytes {
     size_t length;
 };
 
-#define HFA_BYTES(literal) ((struct hfa_bytes){"" literal "", sizeof(literal) - 1})
+/* The initializer of a view of a string literal, for static tables; and the view itself. */
+#define HFA_BYTES_INIT(literal)                                                                    \
+    {                                                                                              \
+        "" literal "", sizeof(literal) - 1                                                         \
+    }
+#define HFA_BYTES(literal) ((struct hfa_bytes)HFA_BYTES_INIT(literal))
 
 static inline bool hfa_bytes_equal(struct hfa_bytes left, struct hfa_bytes right)
 {

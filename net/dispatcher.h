@@ -7,7 +7,7 @@
 #define HFA_DISPATCHER_H
 
 #include "exchange.h"
-#include "limits.h"
+#include "server_limits.h"
 #include "output.h"
 
 /* The application's side; any pointer but on_request may be NULL. `app` is the table's address:
@@ -36,7 +36,7 @@ struct hfa_dispatcher {
     struct hfa_peer *peers_gone; /* without references: on_peer_gone() is still to be told */
     void *field_arrays;          /* recycled arrays of limits->head_fields fields */
     size_t active;               /* requests handed over whose application has not released */
-    size_t open;                 /* requests whose response is not complete */
+    size_t connections;          /* open; counted by the server */
     uint64_t requests;           /* since the start */
 };
 

@@ -105,6 +105,16 @@ void hfa_exchange_abort(struct hfa_exchange *exchange)
         exchange->ops->abort(exchange);
 }
 
+void hfa_exchange_close(struct hfa_exchange *exchange)
+{
+    struct hfa_peer *peer = exchange->peer;
+
+    if (exchange->response != HFA_RESPONSE_COMPLETE)
+        hfa_exchange_abort(exchange);
+    else if (peer != NULL && peer->conn != NULL)
+        peer->end(peer->conn);
+}
+
 enum hfa_status hfa_exchange_accept(struct hfa_exchange *exchange, const struct hfa_field *fields,
                                     size_t field_count)
 {
@@ -152,7 +162,7 @@ struct hfa_message *hfa_exchange_take_message(struct hfa_exchange *exchange)
     exchange->messages = message->next;
     if (exchange->messages == NULL)
         exchange->messages_last = NULL;
-    exchange->messages_size -= message->length;
+    exchange->messages_size -= sizeof(*message) + message->length;
     if (exchange->stream != NULL)
         exchange->ops->resume_body(exchange);
     return message;
@@ -181,7 +191,7 @@ enum hfa_status hfa_exchange_push_message(struct hfa_exchange *exchange, enum hf
     else
         exchange->messages = message;
     exchange->messages_last = message;
-    exchange->messages_size += bytes.length;
+    exchange->messages_size += sizeof(*message) + bytes.length;
     hfa_exchange_notify(exchange, HFA_EVENT_MESSAGE);
     return HFA_OK;
 }

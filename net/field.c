@@ -34,18 +34,6 @@ bool hfa_field_value_is_safe(struct hfa_bytes value)
     return bad == 0;
 }
 
-struct hfa_bytes hfa_field_trim(struct hfa_bytes value)
-{
-    while (value.length > 0 && (value.data[0] == ' ' || value.data[0] == '\t')) {
-        value.data++;
-        value.length--;
-    }
-    while (value.length > 0 &&
-           (value.data[value.length - 1] == ' ' || value.data[value.length - 1] == '\t'))
-        value.length--;
-    return value;
-}
-
 bool hfa_field_next_element(struct hfa_bytes *list, struct hfa_bytes *element)
 {
     while (list->length > 0) {
@@ -128,17 +116,16 @@ static size_t measure_ip_literal(struct hfa_bytes value)
 static size_t measure_name(struct hfa_bytes value)
 {
     size_t at = 0;
-    while (at < value.length && value.data[at] != ':') {
-        if (hfa_byte_is(value.data[at], HFA_BYTE_REG_NAME)) {
+    for (;;) {
+        while (at < value.length && hfa_byte_is(value.data[at], HFA_BYTE_REG_NAME))
             at++;
-        } else if (value.data[at] == '%' && value.length - at > 2 &&
-                   hfa_byte_hex(value.data[at + 1]) >= 0 && hfa_byte_hex(value.data[at + 2]) >= 0) {
-            at += 3;
-        } else {
+        if (at == value.length || value.data[at] == ':')
+            return at;
+        if (value.data[at] != '%' || value.length - at < 3 ||
+            hfa_byte_hex(value.data[at + 1]) < 0 || hfa_byte_hex(value.data[at + 2]) < 0)
             return 0;
-        }
+        at += 3;
     }
-    return at;
 }
 
 bool hfa_field_is_host(struct hfa_bytes value)

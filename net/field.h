@@ -29,7 +29,17 @@ bool hfa_field_name_is_safe(struct hfa_bytes name);
 bool hfa_field_value_is_safe(struct hfa_bytes value);
 
 /* Removes SP and HTAB at both ends. */
-struct hfa_bytes hfa_field_trim(struct hfa_bytes value);
+static inline struct hfa_bytes hfa_field_trim(struct hfa_bytes value)
+{
+    while (value.length > 0 && (value.data[0] == ' ' || value.data[0] == '\t')) {
+        value.data++;
+        value.length--;
+    }
+    while (value.length > 0 &&
+           (value.data[value.length - 1] == ' ' || value.data[value.length - 1] == '\t'))
+        value.length--;
+    return value;
+}
 
 /* Takes the next element of a comma-separated list (RFC 9110 5.6.1) off `list`, trimmed; empty
  * elements are passed over. False: no further element. */

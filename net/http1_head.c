@@ -5,10 +5,6 @@
 /* RFC 9112 2.2 asks for one at least; a client that sends more is not talking HTTP. */
 enum { EMPTY_LINES_MAX = 2 };
 
-/* Blocks classified at a time: enough for few calls, little enough that a pipelined request does
- * not pay for its successors. */
-enum { WINDOW_BLOCKS = 4 };
-
 /* "HTTP/1.1" CRLF */
 enum { VERSION_SIZE = 10 };
 
@@ -31,7 +27,7 @@ struct window {
     size_t length; /* of the input */
     size_t start;  /* offset of the first block */
     size_t count;  /* blocks that are filled */
-    struct hfa_http1_block blocks[WINDOW_BLOCKS];
+    struct hfa_http1_masks masks;
 };
 
 /* One call of hfa_http1_parse_head(). */
@@ -63,38 +59,36 @@ static enum hfa_status refuse(struct run *run, int http_status)
     }
 }
 
-/* Classifies the last bytes, fewer than a block. What lies behind the input must not be read: a
- * block that ends with the input is taken instead and shifted, or a copy when there is none. Bytes
- * behind the end count as outside every class. */
-static void classify_tail(struct window *window, size_t start, struct hfa_http1_block *block)
-{
-    size_t left = window->length - start;
-    size_t missing = HFA_HTTP1_BLOCK_SIZE - left;
-    if (window->length >= HFA_HTTP1_BLOCK_SIZE) {
-        window->scanner->classify(window->data + window->length - HFA_HTTP1_BLOCK_SIZE, 1, block);
-        for (size_t class = 0; class < HFA_HTTP1_CLASSES; class ++)
-            block->outside[class] = block->outside[class] >> missing | ~(UINT64_MAX >> missing);
-    } else {
-        char copy[HFA_HTTP1_BLOCK_SIZE] = {0}; /* NUL is in no class */
-        memcpy(copy, window->data + start, left);
-        window->scanner->classify(copy, 1, block);
-    }
-}
-
+/* Classifies the bytes from `start` on, one at least. What lies behind the input must not be read:
+ * for the last bytes a block that ends with the input is taken and shifted, or a copy when the
+ * input is shorter than a block. Bytes behind the end count as outside every class. */
 static void move_window(struct window *window, size_t start)
 {
     size_t left = window->length - start;
-    size_t whole = left / HFA_HTTP1_BLOCK_SIZE;
-    if (whole > WINDOW_BLOCKS)
-        whole = WINDOW_BLOCKS;
-    if (whole > 0)
-        window->scanner->classify(window->data + start, whole, window->blocks);
+    size_t count = (left + HFA_HTTP1_BLOCK_SIZE - 1) / HFA_HTTP1_BLOCK_SIZE;
+    const char *data = window->data + start;
     window->start = start;
-    window->count = whole;
-    size_t tail = start + whole * HFA_HTTP1_BLOCK_SIZE;
-    if (whole < WINDOW_BLOCKS && tail < window->length) {
-        classify_tail(window, tail, &window->blocks[whole]);
-        window->count++;
+    if (count > HFA_HTTP1_WINDOW_BLOCKS || left % HFA_HTTP1_BLOCK_SIZE == 0) {
+        if (count > HFA_HTTP1_WINDOW_BLOCKS)
+            count = HFA_HTTP1_WINDOW_BLOCKS;
+        window->count = count;
+        window->scanner->classify(data, count, data + (count - 1) * HFA_HTTP1_BLOCK_SIZE,
+                                  &window->masks);
+        return;
+    }
+    window->count = count;
+    if (window->length < HFA_HTTP1_BLOCK_SIZE) {
+        char copy[HFA_HTTP1_BLOCK_SIZE] = {0}; /* NUL is in no class */
+        memcpy(copy, data, left);
+        window->scanner->classify(copy, 1, copy, &window->masks);
+        return;
+    }
+    const char *last = window->data + window->length - HFA_HTTP1_BLOCK_SIZE;
+    window->scanner->classify(data, count, last, &window->masks);
+    unsigned missing = (unsigned)(count * HFA_HTTP1_BLOCK_SIZE - left);
+    for (size_t class = 0; class < HFA_HTTP1_CLASSES; class ++) {
+        uint64_t *outside = &window->masks.outside[class][count - 1];
+        *outside = *outside >> missing | ~(UINT64_MAX >> missing);
     }
 }
 
@@ -106,10 +100,9 @@ static inline size_t find_outside(struct window *window, size_t at, enum hfa_htt
         size_t offset = at - window->start;
         size_t index = offset / HFA_HTTP1_BLOCK_SIZE;
         if (index < window->count) {
-            uint64_t stops =
-                window->blocks[index].outside[class] >> (offset % HFA_HTTP1_BLOCK_SIZE);
+            uint64_t stops = window->masks.outside[class][index] >> (offset % HFA_HTTP1_BLOCK_SIZE);
             if (stops != 0)
-                return at + (size_t)__builtin_ctzll(stops);
+                return at + (unsigned)__builtin_ctzll(stops);
             at = window->start + (index + 1) * HFA_HTTP1_BLOCK_SIZE;
         } else if (at >= window->length) {
             return window->length;
@@ -344,38 +337,42 @@ static enum hfa_status note_expect(struct run *run, struct hfa_bytes value)
     return HFA_OK;
 }
 
+/* Compares a name that is a token with a literal of lower-case letters and '-'. Setting bit 0x20
+ * makes no other token character equal to one of these. */
+static inline bool is_name(struct hfa_bytes name, const char *lower, size_t length)
+{
+    uint64_t different = name.length ^ length;
+    if (different != 0)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        different |= (uint64_t)((unsigned char)name.data[i] | 0x20) ^ (unsigned char)lower[i];
+    return different == 0;
+}
+
+#define NAME_KEY(length, first_letter) ((size_t)(length) << 8 | (first_letter))
+
 /* Looks into the fields that decide framing and the connection's life. */
 static inline enum hfa_status note_field(struct run *run, const struct hfa_field *field)
 {
-    switch (field->name.length) {
-    case 4:
-        if (hfa_bytes_equal_lower(field->name, HFA_BYTES("host")))
-            return note_host(run, field->value);
-        break;
-    case 6:
-        if (hfa_bytes_equal_lower(field->name, HFA_BYTES("expect")))
-            return note_expect(run, field->value);
-        break;
-    case 7:
-        if (hfa_bytes_equal_lower(field->name, HFA_BYTES("upgrade")))
-            return note_upgrade(run, field->value);
-        break;
-    case 10:
-        if (hfa_bytes_equal_lower(field->name, HFA_BYTES("connection")))
-            return note_connection(run, field->value);
-        break;
-    case 14:
-        if (hfa_bytes_equal_lower(field->name, HFA_BYTES("content-length")))
-            return note_content_length(run, field->value);
-        break;
-    case 17:
-        if (hfa_bytes_equal_lower(field->name, HFA_BYTES("transfer-encoding")))
-            return note_transfer_encoding(run, field->value);
-        break;
+    struct hfa_bytes name = field->name;
+    switch (NAME_KEY(name.length, (unsigned char)name.data[0] | 0x20)) {
+    case NAME_KEY(4, 'h'):
+        return is_name(name, "host", 4) ? note_host(run, field->value) : HFA_OK;
+    case NAME_KEY(6, 'e'):
+        return is_name(name, "expect", 6) ? note_expect(run, field->value) : HFA_OK;
+    case NAME_KEY(7, 'u'):
+        return is_name(name, "upgrade", 7) ? note_upgrade(run, field->value) : HFA_OK;
+    case NAME_KEY(10, 'c'):
+        return is_name(name, "connection", 10) ? note_connection(run, field->value) : HFA_OK;
+    case NAME_KEY(14, 'c'):
+        return is_name(name, "content-length", 14) ? note_content_length(run, field->value)
+                                                   : HFA_OK;
+    case NAME_KEY(17, 't'):
+        return is_name(name, "transfer-encoding", 17) ? note_transfer_encoding(run, field->value)
+                                                      : HFA_OK;
     default:
-        break;
+        return HFA_OK;
     }
-    return HFA_OK;
 }
 
 static enum hfa_status end_head(struct run *run)
@@ -390,59 +387,97 @@ static enum hfa_status end_head(struct run *run)
     return HFA_OK;
 }
 
-static enum hfa_status end_value(struct run *run, struct hfa_field *field)
+/* As hfa_field_trim(), quick for one SP in front. SP and HTAB are the only bytes of a value that
+ * are not greater than SP; in front of an empty value stands ':', behind it CR. */
+static inline struct hfa_bytes trim_value(const char *start, const char *end)
 {
-    struct hfa_http1_head_parser *parser = run->parser;
-    const struct window *window = &run->window;
-    size_t stop = run->at;
-    if (stop == window->length)
-        return HFA_AGAIN;
-    enum hfa_status status = expect_line_end(run);
-    if (status != HFA_OK)
-        return status;
-    field->value =
-        hfa_field_trim((struct hfa_bytes){window->data + parser->part, stop - parser->part});
-    run->at = stop + 2;
-    run->head->field_count++;
-    parser->state = AT_LINE;
-    return note_field(run, field);
+    start += *start == ' ';
+    if ((unsigned char)*start > ' ' && (unsigned char)end[-1] > ' ')
+        return (struct hfa_bytes){start, (size_t)(end - start)};
+    return hfa_field_trim((struct hfa_bytes){start, (size_t)(end - start)});
 }
 
-/* Reads field lines up to the empty line that ends the head (RFC 9112 5). */
+/* Reads field lines up to the empty line that ends the head (RFC 9112 5).
+ *
+ * The cursor is a local, and the end of a value is looked for from the start of its line, at which
+ * the end of the name is looked for too: the two searches then need not wait for each other. */
 static enum hfa_status read_fields(struct run *run)
 {
     struct hfa_http1_head_parser *parser = run->parser;
     struct window *window = &run->window;
+    const char *data = window->data;
+    size_t length = window->length;
+    size_t at = run->at;
+    size_t part = parser->part;
+    size_t count = run->head->field_count;
+    enum state state = parser->state;
+    enum hfa_status status;
+
     for (;;) {
-        struct hfa_field *field = run->head->fields + run->head->field_count;
-        enum hfa_status status;
-        switch (parser->state) {
-        case AT_LINE:
-            if (run->at == window->length)
-                return HFA_AGAIN;
-            if (window->data[run->at] == '\r')
+        struct hfa_field *field = run->head->fields + count;
+        size_t search = at;
+        if (state == AT_LINE) {
+            if (at == length) {
+                status = HFA_AGAIN;
+                break;
+            }
+            if (data[at] == '\r') {
+                run->at = at;
+                run->head->field_count = count;
+                parser->state = state;
                 return end_head(run);
-            if (run->head->field_count >= run->limits->field_count)
-                return refuse(run, 431);
-            parser->part = run->at;
-            parser->state = IN_NAME;
-            /* fallthrough */
-        case IN_NAME:
+            }
+            if (count >= run->limits->field_count) {
+                status = refuse(run, 431);
+                break;
+            }
+            part = at;
+            state = IN_NAME;
+        }
+        if (state == IN_NAME) {
+            size_t stop = find_outside(window, at, HFA_HTTP1_TOKEN);
+            at = stop;
+            if (stop == length) {
+                status = HFA_AGAIN;
+                break;
+            }
             /* RFC 9112 5.1 and 5.2: white space before the colon, or at the start of a line
              * (obs-fold), is no token character and refused like any other. */
-            status =
-                end_part(run, find_outside(window, run->at, HFA_HTTP1_TOKEN), ':', &field->name);
-            if (status != HFA_OK)
-                return status;
-            parser->state = IN_VALUE;
-            /* fallthrough */
-        default:
-            run->at = find_outside(window, run->at, HFA_HTTP1_TEXT);
-            status = end_value(run, field);
-            if (status != HFA_OK)
-                return status;
+            if (stop == part || data[stop] != ':') {
+                status = refuse(run, 400);
+                break;
+            }
+            field->name = (struct hfa_bytes){data + part, stop - part};
+            part = stop + 1;
+            state = IN_VALUE;
+            if (search < window->start)
+                search = window->start;
         }
+        size_t stop = find_outside(window, search, HFA_HTTP1_TEXT);
+        at = stop;
+        if (stop + 1 >= length) {
+            status = stop < length && data[stop] != '\r' ? refuse(run, 400) : HFA_AGAIN;
+            break;
+        }
+        /* RFC 9112 2.2 permits a bare LF as a line end; proxies disagree, so it is refused, as is
+         * a CR without LF. */
+        if (memcmp(data + stop, "\r\n", 2) != 0) {
+            status = refuse(run, 400);
+            break;
+        }
+        field->value = trim_value(data + part, data + stop);
+        at = stop + 2;
+        count++;
+        state = AT_LINE;
+        status = note_field(run, field);
+        if (status != HFA_OK)
+            break;
     }
+    run->at = at;
+    run->head->field_count = count;
+    parser->part = part;
+    parser->state = state;
+    return status;
 }
 
 static void move_view(struct hfa_bytes *view, uintptr_t origin, const char *data)
@@ -559,7 +594,8 @@ enum hfa_status hfa_http1_split_target(struct hfa_bytes method, struct hfa_bytes
     *split = (struct hfa_http1_target){.path = HFA_BYTES("")};
     if (target.length == 0)
         return HFA_ERR_PROTOCOL;
-    if (hfa_bytes_equal(method, HFA_BYTES("CONNECT")))
+    /* An origin server is no tunnel: to it, CONNECT with a path is a method like any other. */
+    if (hfa_bytes_equal(method, HFA_BYTES("CONNECT")) && target.data[0] != '/')
         return split_authority(target, split);
 
     /* No fragment is ever sent by a correct client (RFC 9112 3.2); the reference server drops it.

@@ -18,17 +18,23 @@ enum hfa_http1_class {
     HFA_HTTP1_CLASSES,
 };
 
-/* Bit i of outside[class] is set when byte i is not in the class. */
-struct hfa_http1_block {
-    uint64_t outside[HFA_HTTP1_CLASSES];
-};
-
 #define HFA_HTTP1_BLOCK_SIZE 64
+
+/* Blocks classified at a time: enough for few calls, little enough that a pipelined request does
+ * not pay for its successors. */
+#define HFA_HTTP1_WINDOW_BLOCKS 4
+
+/* Bit i of outside[class][block] is set when byte i of the block is not in the class. */
+struct hfa_http1_masks {
+    uint64_t outside[HFA_HTTP1_CLASSES][HFA_HTTP1_WINDOW_BLOCKS];
+};
 
 struct hfa_http1_scanner {
     const char *name;
-    /* Reads exactly count * HFA_HTTP1_BLOCK_SIZE bytes and fills `count` blocks. */
-    void (*classify)(const char *data, size_t count, struct hfa_http1_block *blocks);
+    /* Fills the masks of `count` blocks, one at least. The blocks stand behind each other from
+     * `data` on, but for the last, which is read at `last`. Reads no other byte. */
+    void (*classify)(const char *data, size_t count, const char *last,
+                     struct hfa_http1_masks *masks);
     bool (*is_supported)(void);
 };
 

@@ -20,7 +20,8 @@ TARGET_AVX2 static inline uint64_t bits(__m256i mask)
     return (uint64_t)(unsigned)_mm256_movemask_epi8(mask);
 }
 
-TARGET_AVX2 static void classify(const char *data, size_t count, struct hfa_http1_block *blocks)
+TARGET_AVX2 static void classify(const char *data, size_t count, const char *last,
+                                 struct hfa_http1_masks *masks)
 {
     const __m256i low_table = _mm256_setr_epi8(TOKENS_BY_LOW_HALF, TOKENS_BY_LOW_HALF);
     const __m256i high_table = _mm256_setr_epi8(BIT_OF_HIGH_HALF, BIT_OF_HIGH_HALF);
@@ -31,7 +32,11 @@ TARGET_AVX2 static void classify(const char *data, size_t count, struct hfa_http
     const __m256i delete_byte = _mm256_set1_epi8(0x7f);
 
     for (size_t i = 0; i < count; i++) {
-        struct hfa_http1_block block = {{0}};
+        if (i + 1 == count)
+            data = last;
+        uint64_t no_token_bits = 0;
+        uint64_t no_text_bits = 0;
+        uint64_t visible_bits = 0;
         for (unsigned shift = 0; shift < HFA_HTTP1_BLOCK_SIZE; shift += 32, data += 32) {
             __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)data);
             __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), low_half);
@@ -44,12 +49,13 @@ TARGET_AVX2 static void classify(const char *data, size_t count, struct hfa_http
                                     _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, last_control), bytes));
             /* Signed: 8-bit bytes are below SP and so not visible. */
             __m256i visible = _mm256_andnot_si256(delete, _mm256_cmpgt_epi8(bytes, space));
-            block.outside[HFA_HTTP1_TOKEN] |= bits(no_token) << shift;
-            block.outside[HFA_HTTP1_TEXT] |= bits(_mm256_or_si256(control, delete)) << shift;
-            block.outside[HFA_HTTP1_VISIBLE] |= bits(visible) << shift;
+            no_token_bits |= bits(no_token) << shift;
+            no_text_bits |= bits(_mm256_or_si256(control, delete)) << shift;
+            visible_bits |= bits(visible) << shift;
         }
-        block.outside[HFA_HTTP1_VISIBLE] = ~block.outside[HFA_HTTP1_VISIBLE];
-        blocks[i] = block;
+        masks->outside[HFA_HTTP1_TOKEN][i] = no_token_bits;
+        masks->outside[HFA_HTTP1_TEXT][i] = no_text_bits;
+        masks->outside[HFA_HTTP1_VISIBLE][i] = ~visible_bits;
     }
 }
 

@@ -19,7 +19,8 @@ static inline uint64_t bits(const uint8x16_t masks[VECTORS])
     return vgetq_lane_u64(vreinterpretq_u64_u8(sum), 0);
 }
 
-static void classify(const char *data, size_t count, struct hfa_http1_block *blocks)
+static void classify(const char *data, size_t count, const char *last,
+                     struct hfa_http1_masks *masks)
 {
     /* Token characters by their low half: bit h of entry l is set when 0xhl is a tchar. */
     static const uint8_t tokens_by_low_half[16] = {0xe8, 0xfc, 0xf8, 0xfc, 0xfc, 0xfc, 0xfc, 0xfc,
@@ -29,6 +30,8 @@ static void classify(const char *data, size_t count, struct hfa_http1_block *blo
     const uint8x16_t high_table = vld1q_u8(bit_of_high_half);
 
     for (size_t i = 0; i < count; i++) {
+        if (i + 1 == count)
+            data = last;
         uint8x16_t no_token[VECTORS];
         uint8x16_t no_text[VECTORS];
         uint8x16_t unseen[VECTORS];
@@ -44,9 +47,9 @@ static void classify(const char *data, size_t count, struct hfa_http1_block *blo
             unseen[k] =
                 vorrq_u8(vcltq_u8(bytes, vdupq_n_u8(0x21)), vcgeq_u8(bytes, vdupq_n_u8(0x7f)));
         }
-        blocks[i].outside[HFA_HTTP1_TOKEN] = bits(no_token);
-        blocks[i].outside[HFA_HTTP1_TEXT] = bits(no_text);
-        blocks[i].outside[HFA_HTTP1_VISIBLE] = bits(unseen);
+        masks->outside[HFA_HTTP1_TOKEN][i] = bits(no_token);
+        masks->outside[HFA_HTTP1_TEXT][i] = bits(no_text);
+        masks->outside[HFA_HTTP1_VISIBLE][i] = bits(unseen);
     }
 }
 

@@ -11,12 +11,15 @@ static inline uint64_t gather(uint64_t classes, unsigned bit)
     return ((classes >> bit & EACH_BYTE) * UINT64_C(0x0102040810204080)) >> 56;
 }
 
-static void classify(const char *data, size_t count, struct hfa_http1_block *blocks)
+static void classify(const char *data, size_t count, const char *last,
+                     struct hfa_http1_masks *masks)
 {
-    const unsigned char *bytes = (const unsigned char *)data;
     for (size_t i = 0; i < count; i++) {
+        if (i + 1 == count)
+            data = last;
+        const unsigned char *bytes = (const unsigned char *)data;
         uint64_t inside[HFA_HTTP1_CLASSES] = {0};
-        for (unsigned shift = 0; shift < HFA_HTTP1_BLOCK_SIZE; shift += 8, bytes += 8) {
+        for (unsigned shift = 0; shift < HFA_HTTP1_BLOCK_SIZE; shift += 8, bytes += 8, data += 8) {
             uint64_t classes = 0;
             for (unsigned k = 0; k < 8; k++)
                 classes |= (uint64_t)hfa_byte_classes[bytes[k]] << (8 * k);
@@ -25,7 +28,7 @@ static void classify(const char *data, size_t count, struct hfa_http1_block *blo
             inside[HFA_HTTP1_VISIBLE] |= gather(classes, 2) << shift;
         }
         for (size_t class = 0; class < HFA_HTTP1_CLASSES; class ++)
-            blocks[i].outside[class] = ~inside[class];
+            masks->outside[class][i] = ~inside[class];
     }
 }
 

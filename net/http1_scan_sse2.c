@@ -43,10 +43,15 @@ static inline uint64_t bits(__m128i mask)
     return (uint64_t)(unsigned)_mm_movemask_epi8(mask);
 }
 
-static void classify(const char *data, size_t count, struct hfa_http1_block *blocks)
+static void classify(const char *data, size_t count, const char *last,
+                     struct hfa_http1_masks *masks)
 {
     for (size_t i = 0; i < count; i++) {
-        struct hfa_http1_block block = {{0}};
+        if (i + 1 == count)
+            data = last;
+        uint64_t no_token_bits = 0;
+        uint64_t no_text_bits = 0;
+        uint64_t unseen_bits = 0;
         for (unsigned shift = 0; shift < HFA_HTTP1_BLOCK_SIZE; shift += 16, data += 16) {
             __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)data);
             __m128i delete = equal(bytes, 0x7f);
@@ -54,11 +59,13 @@ static void classify(const char *data, size_t count, struct hfa_http1_block *blo
                 _mm_andnot_si128(equal(bytes, '\t'),
                                  _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes));
             __m128i unseen = either(below_visible(bytes), delete);
-            block.outside[HFA_HTTP1_TOKEN] |= bits(outside_token(bytes, unseen)) << shift;
-            block.outside[HFA_HTTP1_TEXT] |= bits(either(control, delete)) << shift;
-            block.outside[HFA_HTTP1_VISIBLE] |= bits(unseen) << shift;
+            no_token_bits |= bits(outside_token(bytes, unseen)) << shift;
+            no_text_bits |= bits(either(control, delete)) << shift;
+            unseen_bits |= bits(unseen) << shift;
         }
-        blocks[i] = block;
+        masks->outside[HFA_HTTP1_TOKEN][i] = no_token_bits;
+        masks->outside[HFA_HTTP1_TEXT][i] = no_text_bits;
+        masks->outside[HFA_HTTP1_VISIBLE][i] = unseen_bits;
     }
 }
 

@@ -14,12 +14,12 @@ struct hfa_carrier {
     struct hfa_dispatcher *dispatcher; /* borrowed */
     struct hfa_peer *peer;             /* a reference of the connection's */
     struct hfa_bytes *default_fields;  /* "date: ...\r\nserver: ...\r\n", kept up to date */
-    uint64_t now_ns;                   /* time of the current turn */
+    const uint64_t *now_ns;            /* borrowed: time of the current turn */
     uint64_t deadline_ns;              /* the engine's next time-out; HFA_NEVER without one */
     bool wants_input;                  /* false: do not read, the application is behind */
     bool wants_close;                  /* close when the output is sent */
     bool wants_linger;                 /* then read on for a while: the peer may still be sending */
-    bool wants_abort;                  /* close at once, drop the output */
+    bool wants_reset;                  /* close with a reset, so that the cut shows */
     /* The engine has changed something outside of a call from the connection. */
     void (*on_change)(struct hfa_carrier *carrier);
 };

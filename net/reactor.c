@@ -268,6 +268,11 @@ uint64_t hfa_reactor_now(const struct hfa_reactor *reactor)
     return reactor->now_ns;
 }
 
+const uint64_t *hfa_reactor_clock(const struct hfa_reactor *reactor)
+{
+    return &reactor->now_ns;
+}
+
 uint64_t hfa_reactor_update_now(struct hfa_reactor *reactor)
 {
     reactor->now_ns = read_clock();

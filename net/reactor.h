@@ -17,8 +17,7 @@
 enum hfa_readiness {
     HFA_READABLE = 1 << 0,
     HFA_WRITABLE = 1 << 1,
-    HFA_HANGUP = 1 << 2,      /* both directions are closed, or an error is pending */
-    HFA_PEER_CLOSED = 1 << 3, /* the peer will send no more; only where the system tells */
+    HFA_HANGUP = 1 << 2, /* both directions are closed, or an error is pending */
 };
 
 /* Embedded in its owner, which removes it before it dies. */
@@ -64,6 +63,9 @@ enum hfa_status hfa_reactor_arm(struct hfa_reactor *reactor);
 
 /* Monotonic time at the start of the current turn's callbacks. */
 uint64_t hfa_reactor_now(const struct hfa_reactor *reactor);
+
+/* Where hfa_reactor_now() is kept, for who asks often; lives as long as the reactor. */
+const uint64_t *hfa_reactor_clock(const struct hfa_reactor *reactor);
 
 /* Reads the clock again, for work between two turns. */
 uint64_t hfa_reactor_update_now(struct hfa_reactor *reactor);

@@ -46,8 +46,7 @@ const char *hfa_backend_name(void)
 
 static uint32_t to_epoll(unsigned interest)
 {
-    return ((interest & HFA_READABLE) ? EPOLLIN : 0) | ((interest & HFA_WRITABLE) ? EPOLLOUT : 0) |
-           EPOLLRDHUP;
+    return ((interest & HFA_READABLE) ? EPOLLIN : 0) | ((interest & HFA_WRITABLE) ? EPOLLOUT : 0);
 }
 
 static enum hfa_status control(struct hfa_backend *backend, int operation, int fd,
@@ -103,8 +102,7 @@ enum hfa_status hfa_backend_wait(struct hfa_backend *backend, uint64_t timeout_n
         ready[i].generation = (uint32_t)(data >> 32);
         ready[i].readiness = ((events & EPOLLIN) ? HFA_READABLE : 0) |
                              ((events & EPOLLOUT) ? HFA_WRITABLE : 0) |
-                             ((events & (EPOLLERR | EPOLLHUP)) ? HFA_HANGUP : 0) |
-                             ((events & EPOLLRDHUP) ? HFA_PEER_CLOSED : 0);
+                             ((events & (EPOLLERR | EPOLLHUP)) ? HFA_HANGUP : 0);
     }
     *count = got;
     return HFA_OK;

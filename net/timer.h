@@ -7,11 +7,11 @@
 #define HFA_TIMER_H
 
 #include <stdbool.h>
-#include <stdint.h>
+
+#include "time_ns.h"
 
 #define HFA_TIMER_SLOTS   512
 #define HFA_TIMER_TICK_NS (UINT64_C(1) << 25) /* 33.5 ms: a time-out may be late by this much */
-#define HFA_NEVER         UINT64_MAX
 
 struct hfa_timer {
     struct hfa_timer *next;

@@ -2,14 +2,12 @@
  *
  * Times are nanoseconds; 0 switches a time-out off where the comment says so.
  */
-#ifndef HFA_LIMITS_H
-#define HFA_LIMITS_H
+#ifndef HFA_SERVER_LIMITS_H
+#define HFA_SERVER_LIMITS_H
 
 #include <stddef.h>
-#include <stdint.h>
 
-#define HFA_NS_PER_S  UINT64_C(1000000000)
-#define HFA_NS_PER_MS UINT64_C(1000000)
+#include "time_ns.h"
 
 struct hfa_limits {
     size_t connections;         /* open at once; accepting pauses above */

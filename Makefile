@@ -1,0 +1,89 @@
+# `make run` and `make test` set up all that they need. `make help` lists the tasks.
+
+VENV ?= .venv
+PYTHON ?=
+HOST ?= 127.0.0.1
+PORT ?= 8000
+# Sanitizers of `make asan`; minutes of `make soak` and seconds a target of `make fuzz`.
+SANITIZE ?= address,undefined
+MINUTES ?= 30
+SECONDS_EACH ?= 60
+
+export PYTHON VENV
+unexport PYTHONPATH PYTHONHOME
+
+ifeq ($(shell uname -s),Linux)
+reactors := epoll poll
+else
+reactors := poll
+endif
+
+bin := $(VENV)/bin
+python := $(bin)/python
+# Suites in one process each: no order between their event loops, warning filters and patches.
+python_suites := $(wildcard tests/package tests/glue tests/parity tests/server tests/benchmarks)
+c_directories := net glue tests examples benchmarks fuzz
+shell_scripts := $(filter-out %.txt %.py,$(wildcard tools/*)) .ci/run
+c_reactors := $(addprefix test-c-,$(reactors))
+
+.PHONY: help run build test test-c $(c_reactors) test-python test-upstream test-matrix \
+	lint asan fuzz soak bench clean
+.NOTPARALLEL:
+
+help: ## list the tasks
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r task text; do \
+		printf '  make %-14s %s\n' "$$task" "$$text"; done
+
+run: ## set up, then serve examples/demo.py (HOST=127.0.0.1 PORT=8000)
+	@tools/setup project
+	@echo 'Serving examples/demo.py. Open http://$(HOST):$(PORT)/ (interactive docs: /docs); Ctrl-C stops.'
+	@exec $(bin)/hyperfastapi run examples/demo.py --host $(HOST) --port $(PORT)
+
+build: ## set up, then build and install the package into .venv
+	@tools/setup project
+
+test: test-c test-python test-upstream ## set up, then run every test on one Python
+
+test-c: $(c_reactors) ## the C tests of net/, once with each readiness back end
+
+$(c_reactors): test-c-%:
+	@tools/setup c-tests
+	@tools/build-c tests-$* -Dtests=true -Dreactor=$*
+	$(bin)/meson test -C build/tests-$* --no-rebuild --verbose
+
+test-python: ## the project's own Python tests
+	@tools/setup tests
+	set -e; for suite in $(python_suites); do $(python) -m pytest $$suite; done
+
+test-upstream: ## FastAPI's and Starlette's own suites, over sockets and in process
+	@tools/setup upstream
+	$(python) -m tests.upstream starlette --server hyper
+	$(python) -m tests.upstream fastapi --server none
+	$(python) -m tests.upstream fastapi --server hyper --bare
+	$(python) -m tests.upstream fastapi --server hyper
+
+test-matrix: ## tests on every Python found, with the newest, the lowest and the pinned FastAPI
+	@tools/test-matrix $(python_suites)
+
+lint: ## formatting, static checks, types, and the rules of the layers
+	@tools/setup lint
+	tools/check-layers
+	find $(c_directories) -name '*.[ch]' | xargs $(bin)/clang-format --dry-run -Werror
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/shellcheck $(shell_scripts)
+
+asan: ## the C and the Python tests under sanitizers (SANITIZE=address,undefined)
+	@tools/setup tests
+	tools/asan $(SANITIZE) $(python_suites)
+
+soak: ## mixed traffic for MINUTES=30, with clients that leave
+	@tools/setup tests
+	$(python) -m tests.soak --minutes $(MINUTES)
+
+bench: ## the benchmarks, beside uvicorn and granian
+	@tools/setup bench
+	$(python) -m benchmarks
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) build .cache .mypy_cache .ruff_cache .pytest_cache

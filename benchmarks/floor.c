@@ -1,0 +1,249 @@
+/* The physical floor of a benchmark round: a bare epoll loop with no HTTP to speak of.
+ *
+ *     hfa-floor PORT
+ *
+ * Accepts on 127.0.0.1:PORT, counts requests by their empty line (so a request must have no body),
+ * and answers each with the same canned bytes, as large as an answer of the real contenders. All
+ * requests of one recv() are answered by one send(). What a server costs above this is its own
+ * doing: parsing, routing, building an answer. Ends on a signal; prints nothing but errors.
+ */
+#define _GNU_SOURCE /* accept4 */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const char canned[] = "HTTP/1.1 200 OK\r\n"
+                             "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                             "server: hyperfastapi\r\n"
+                             "content-length: 17\r\n"
+                             "content-type: application/json\r\n"
+                             "\r\n"
+                             "{\"hello\":\"world\"}";
+
+enum {
+    CANNED_LENGTH = sizeof(canned) - 1,
+    CANNED_COPIES = 256,
+    RECEIVE_SIZE = 65536,
+    EVENTS_PER_TURN = 512,
+    LISTEN_BACKLOG = 4096,
+};
+
+/* The state of a connection, found by its descriptor. */
+struct hfa_floor_conn {
+    uint64_t unsent;    /* bytes of answers that are owed; 0 unless the peer reads too slowly */
+    uint32_t offset;    /* how far into the canned answer the next byte to send is */
+    uint8_t matched;    /* bytes of "\r\n\r\n" seen at the end of the last read */
+    bool wait_writable; /* EPOLLOUT is being waited for, and reading is paused */
+};
+
+static struct hfa_floor_conn *conns;
+static size_t conn_limit;
+static char answers[CANNED_LENGTH * CANNED_COPIES];
+static char input[RECEIVE_SIZE];
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "hfa-floor: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+/* Goes on matching an empty line byte by byte; used where one may straddle two reads. */
+static unsigned match_byte(unsigned matched, char byte)
+{
+    static const char empty_line[] = "\r\n\r\n";
+
+    if (byte == empty_line[matched]) {
+        return matched + 1;
+    }
+    return byte == '\r' ? 1 : 0;
+}
+
+/* Counts the requests that end in data, and leaves in *matched what of an empty line ends it. */
+static uint64_t count_requests(const char *data, size_t length, uint8_t *matched)
+{
+    const char *at = data;
+    const char *end = data + length;
+    unsigned state = *matched;
+    uint64_t count = 0;
+
+    while (state != 0 && at < end) {
+        state = match_byte(state, *at++);
+        if (state == 4) {
+            count++;
+            state = 0;
+        }
+    }
+    const char *line_end = at;
+    const char *last_request = at;
+    while (line_end < end &&
+           (line_end = memchr(line_end, '\n', (size_t)(end - line_end))) != NULL) {
+        if (line_end - last_request >= 3 && memcmp(line_end - 3, "\r\n\r", 3) == 0) {
+            count++;
+            last_request = line_end + 1;
+        }
+        line_end++;
+    }
+    if (at < end) {
+        const char *tail = end - last_request > 3 ? end - 3 : last_request;
+        state = 0;
+        while (tail < end) {
+            state = match_byte(state, *tail++);
+        }
+    }
+    *matched = (uint8_t)state;
+    return count;
+}
+
+static void watch(int epoll, int fd, uint32_t events, int operation)
+{
+    struct epoll_event event = {.events = events, .data.fd = fd};
+
+    if (epoll_ctl(epoll, operation, fd, &event) < 0) {
+        fail("epoll_ctl");
+    }
+}
+
+static void accept_all(int epoll, int listener)
+{
+    for (;;) {
+        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR) {
+                return;
+            }
+            fail("accept4");
+        }
+        if ((size_t)fd >= conn_limit) {
+            close(fd);
+            continue;
+        }
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+        conns[fd] = (struct hfa_floor_conn){0};
+        watch(epoll, fd, EPOLLIN, EPOLL_CTL_ADD);
+    }
+}
+
+/* Sends what is owed; false where the connection has failed. */
+static bool flush(int epoll, int fd)
+{
+    struct hfa_floor_conn *conn = &conns[fd];
+
+    while (conn->unsent > 0) {
+        uint64_t chunk = sizeof(answers) - conn->offset;
+        if (chunk > conn->unsent) {
+            chunk = conn->unsent;
+        }
+        ssize_t sent = send(fd, answers + conn->offset, chunk, MSG_NOSIGNAL);
+        if (sent < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno != EAGAIN) {
+                return false;
+            }
+            if (!conn->wait_writable) {
+                conn->wait_writable = true;
+                watch(epoll, fd, EPOLLOUT, EPOLL_CTL_MOD);
+            }
+            return true;
+        }
+        conn->unsent -= (uint64_t)sent;
+        conn->offset = (uint32_t)((conn->offset + (uint64_t)sent) % CANNED_LENGTH);
+    }
+    if (conn->wait_writable) {
+        conn->wait_writable = false;
+        watch(epoll, fd, EPOLLIN, EPOLL_CTL_MOD);
+    }
+    return true;
+}
+
+static bool serve(int epoll, int fd)
+{
+    struct hfa_floor_conn *conn = &conns[fd];
+
+    if (!conn->wait_writable) {
+        ssize_t got = recv(fd, input, sizeof(input), 0);
+        if (got <= 0) {
+            return got < 0 && (errno == EAGAIN || errno == EINTR);
+        }
+        conn->unsent += CANNED_LENGTH * count_requests(input, (size_t)got, &conn->matched);
+    }
+    return flush(epoll, fd);
+}
+
+static int listen_on(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (listener < 0) {
+        fail("socket");
+    }
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0) {
+        fail("bind");
+    }
+    if (listen(listener, LISTEN_BACKLOG) < 0) {
+        fail("listen");
+    }
+    return listener;
+}
+
+int main(int argc, char **argv)
+{
+    struct epoll_event events[EVENTS_PER_TURN];
+    struct rlimit files;
+    char *rest = NULL;
+    long port = argc == 2 ? strtol(argv[1], &rest, 10) : -1;
+
+    if (rest == NULL || *rest != '\0' || port < 1 || port > 65535) {
+        fprintf(stderr, "usage: hfa-floor PORT (1 to 65535)\n");
+        return 2;
+    }
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0) {
+        fail("getrlimit");
+    }
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0) {
+        fail("setrlimit");
+    }
+    conn_limit = files.rlim_cur < 65536 ? (size_t)files.rlim_cur : 65536;
+    conns = calloc(conn_limit, sizeof(*conns));
+    if (conns == NULL) {
+        fail("calloc");
+    }
+    for (size_t i = 0; i < CANNED_COPIES; i++) {
+        memcpy(answers + i * CANNED_LENGTH, canned, CANNED_LENGTH);
+    }
+
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll < 0) {
+        fail("epoll_create1");
+    }
+    int listener = listen_on((uint16_t)port);
+    watch(epoll, listener, EPOLLIN, EPOLL_CTL_ADD);
+    for (;;) {
+        int ready = epoll_wait(epoll, events, EVENTS_PER_TURN, -1);
+        if (ready < 0 && errno != EINTR) {
+            fail("epoll_wait");
+        }
+        for (int i = 0; i < ready; i++) {
+            int fd = events[i].data.fd;
+            if (fd == listener) {
+                accept_all(epoll, listener);
+            } else if (!serve(epoll, fd)) {
+                close(fd);
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+/* The server's insides, shared by server.c and conn.c alone. */
+#ifndef HFA_SERVER_STATE_H
+#define HFA_SERVER_STATE_H
+
+#include "conn.h"
+#include "server.h"
+
+/* Read into before anything is known about the bytes: idle connections need no buffer. */
+#define HFA_SERVER_SCRATCH_SIZE 65536
+
+struct hfa_server_listener;
+
+struct hfa_server {
+    struct hfa_reactor *reactor;
+    struct hfa_limits limits;
+    struct hfa_dispatcher dispatcher;
+    struct hfa_server_listener *listeners;
+    struct hfa_conn *conns;
+    struct hfa_conn *dirty;
+    struct hfa_conn *hungry;
+    struct hfa_conn **hungry_last;
+    struct hfa_timer accept_timer; /* ends a pause of accepting */
+    bool is_accepting_paused;
+    bool is_draining;
+    bool has_date;
+    uint64_t date_until_ns;
+    struct hfa_bytes default_fields; /* in fields_text */
+    struct hfa_bytes fields;         /* without the date; in fields_text */
+    char *scratch;
+    char fields_text[64 + HFA_SERVER_FIELDS_MAX];
+};
+
+/* A connection has closed: off the list, and room for another one. */
+void hfa_server_forget(struct hfa_server *server, struct hfa_conn *conn);
+
+/* Brings the date in default_fields up to the current second. */
+void hfa_server_update_date(struct hfa_server *server);
+
+#endif

@@ -1,0 +1,99 @@
+"""The listening sockets, opened before anything forks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from . import _core
+
+if TYPE_CHECKING:
+    from ._config import Config
+
+
+class Listeners:
+    """One set of descriptors a worker, kept by the parent for as long as it lives.
+
+    With a set of its own, what waits in the accept queue of a worker that has crashed is not lost:
+    the next worker inherits the set. Unix sockets and inherited ones are shared by all.
+
+    Args:
+        config: where to listen.
+
+    Attributes:
+        shared: all workers accept from the same descriptors.
+
+    Raises:
+        OSError: an address can't be listened on; the message names it.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._sets: list[list[int]] = []
+        self._ports: dict[str, int] = {}
+        self._unix_path: str | None = None
+        self.shared = config.workers > 1 and (
+            config.uds is not None or config.fd is not None or not hasattr(socket, "SO_REUSEPORT")
+        )
+        try:
+            self._open(0)
+        except BaseException:
+            self.close()
+            raise
+
+    def for_worker(self, index: int) -> list[int]:
+        """The descriptors of worker `index`; the same ones each time."""
+        if self.shared:
+            index = 0
+        while len(self._sets) <= index:
+            self._open(len(self._sets))
+        return self._sets[index]
+
+    def describe(self) -> str:
+        """Where the server can be reached, for its log."""
+        config = self._config
+        if config.uds is not None:
+            return f"unix socket {config.uds}"
+        if config.fd is not None:
+            return f"socket {config.fd}"
+        host = config.host.split(",")[0].strip() or "0.0.0.0"  # noqa: S104
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{self._ports.get(config.host.split(',')[0].strip(), config.port)}"
+
+    def close(self) -> None:
+        """Close every descriptor and remove the Unix socket."""
+        for fds in self._sets:
+            for fd in fds:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+        self._sets.clear()
+        if self._unix_path is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._unix_path)
+            self._unix_path = None
+
+    def _open(self, index: int) -> None:
+        config = self._config
+        fds: list[int] = []
+        self._sets.append(fds)
+        if config.uds is not None:
+            fds.append(_core.bind_unix(config.uds, mode=config.uds_mode, backlog=config.backlog))
+            self._unix_path = config.uds
+        elif config.fd is not None:
+            _core.adopt(config.fd, config.backlog)
+            fds.append(config.fd)
+        else:
+            own_set = config.workers > 1 and not self.shared
+            for host in config.host.split(","):
+                host = host.strip()
+                port = self._ports.get(host, config.port)
+                fds += _core.bind_tcp(
+                    host,
+                    port,
+                    backlog=config.backlog,
+                    reuse_port=config.reuse_port or own_set,
+                )
+                with socket.socket(fileno=os.dup(fds[-1])) as opened:
+                    self._ports[host] = opened.getsockname()[1]
