@@ -228,7 +228,7 @@ def test_continue_is_sent_when_the_application_first_reads(parity):
 
     def script(wire):
         wire.send(get("/", "content-length: 4", "expect: 100-continue", method="POST"))
-        interim = wire._take(wire._until(b"\r\n\r\n"))
+        interim = wire.take(wire.until(b"\r\n\r\n"))
         wire.send(b"body")
         return interim + wire.response()
 

@@ -60,7 +60,18 @@ def test_echo_of_text_and_binary_and_the_clients_close(parity):
         "receive", {"type": "websocket.send", "bytes": b"\0\1"}, "receive",
     )  # fmt: skip
     close = frame(8, b"\x03\xe8bye")
-    outcome = parity(app, talk(frame(1, "ü".encode()), frame(2, b"\xff"), close))
+
+    def script(wire):
+        wire.send(HANDSHAKE)
+        received = wire.response()
+        wire.send(frame(1, "ü".encode()))
+        received += wire.take(4)
+        wire.send(frame(2, b"\xff"))
+        received += wire.take(4)
+        wire.send(close)
+        return received + wire.rest()
+
+    outcome = parity(app, script)
     assert outcome.seen[-1] == {"type": "websocket.disconnect", "code": 1000, "reason": "bye"}
 
 
@@ -190,3 +201,13 @@ def test_an_upgrade_to_something_else_is_an_ordinary_request(parity):
         return app
 
     assert parity(make, get("/", "connection: upgrade", "upgrade: h2c")).seen == ["http"]
+
+
+def test_what_answers_a_message_is_sent_before_a_close_behind_it_counts(ours):
+    """All of it in one segment: uvicorn reads the close first and drops the answers."""
+    app = connecting(
+        "receive", ACCEPT, "receive", {"type": "websocket.send", "text": "1"},
+        "receive", {"type": "websocket.send", "text": "2"}, "receive",
+    )  # fmt: skip
+    outcome = ours(app, talk(frame(1, b"a") + frame(1, b"b") + frame(8, b"\x03\xe8")))
+    assert outcome.wire.endswith(b"\x81\x011\x81\x012\x88\x02\x03\xe8")

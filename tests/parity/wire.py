@@ -42,14 +42,15 @@ class Wire:
         self._buffer += data
         return bool(data)
 
-    def _until(self, delimiter: bytes) -> int:
-        """The position behind `delimiter`, or behind everything when the server closes first."""
+    def until(self, delimiter: bytes) -> int:
+        """How many bytes there are to and with `delimiter`: the position behind `delimiter`, or behind everything when the server closes first."""
         while (at := self._buffer.find(delimiter)) < 0:
             if not self._more():
                 return len(self._buffer)
         return at + len(delimiter)
 
-    def _take(self, size: int) -> bytes:
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes, fewer when the server closes."""
         while len(self._buffer) < size and self._more():
             pass
         taken, self._buffer = self._buffer[:size], self._buffer[size:]
@@ -57,13 +58,13 @@ class Wire:
 
     def response(self, *, to_head: bool = False) -> bytes:
         """The bytes of the next final response, interim ones before it included."""
-        head = self._take(self._until(b"\r\n\r\n"))
+        head = self.take(self.until(b"\r\n\r\n"))
         if re.match(rb"HTTP/1\.1 1(?!01)\d\d", head):
             return head + self.response(to_head=to_head)
         if to_head or re.match(rb"HTTP/1\.[01] (101|204|304)", head):
             return head
         if match := re.search(rb"(?i)\r\ncontent-length: (\d+)", head):
-            return head + self._take(int(match[1]))
+            return head + self.take(int(match[1]))
         if re.search(rb"(?i)\r\ntransfer-encoding: chunked", head):
             return head + self._chunks()
         return head + self.rest()
@@ -71,12 +72,12 @@ class Wire:
     def _chunks(self) -> bytes:
         chunks = b""
         while True:
-            line = self._take(self._until(b"\r\n"))
+            line = self.take(self.until(b"\r\n"))
             chunks += line
             if not line.strip():
                 return chunks  # the server has closed in between
             size = int(line, 16)
-            chunks += self._take(size + 2)
+            chunks += self.take(size + 2)
             if size == 0:
                 return chunks
 
@@ -84,7 +85,7 @@ class Wire:
         """Everything until the server closes."""
         while self._more():
             pass
-        return self._take(len(self._buffer))
+        return self.take(len(self._buffer))
 
     def is_open(self) -> bool:
         """Whether the connection still answers: a further request gets a response."""
