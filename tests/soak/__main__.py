@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 
+from benchmarks import process_tree
 from benchmarks.server_process import free_port
 from tests.soak import census
 from tests.soak.http_client import Unanswered
@@ -64,10 +65,10 @@ async def _traffic(server: Server, seed: str, clients: int, seconds: float, ledg
 def _progress(server: Server, ledger: Ledger) -> str:
     if server.ended is not None:
         return f"the server has ended with status {server.ended}"
-    pids = census.process_tree.tree(server.pid)
+    pids = process_tree.tree(server.pid)
     try:
-        memory = census.process_tree.memory(pids).resident / 1024 / 1024
-        files = census.process_tree.open_files(pids)
+        memory = process_tree.memory(pids).resident / 1024 / 1024
+        files = process_tree.open_files(pids)
     except FileNotFoundError:
         return "a process of the server has ended"
     return (
