@@ -356,7 +356,7 @@ async def websocket_refused(visit: Visit, connection: Connection) -> None:
 # --- leavers --------------------------------------------------------------------------------------
 
 
-async def leave_at_once(visit: Visit, connection: Connection) -> None:
+async def leave_at_once(_: Visit, __: Connection) -> None:
     """Connect and leave."""
 
 
@@ -443,7 +443,7 @@ async def leave_in_frame(visit: Visit, connection: Connection) -> None:
     await asyncio.sleep(rng.choice((0.0, 0.02)))
 
 
-async def leave_after_close_frame(visit: Visit, connection: Connection) -> None:
+async def leave_after_close_frame(_: Visit, connection: Connection) -> None:
     """Close a WebSocket, and leave without waiting for the answer."""
     socket = WebSocketClient(connection)
     if await socket.open("/ticks") == 101:
