@@ -5,8 +5,8 @@ thread exists in a process that forks. It keeps every socket open: what waits fo
 crashed is served by the one that takes its place.
 
 The first worker starts alone. If it can't, the reason is logged once and the parent ends; when it
-serves, the others follow. From then on a worker that dies, or can't start, is replaced, each time
-a little later, for as long as another one serves.
+serves, the others follow. From then on a worker that dies is replaced, each time a little later.
+One that can't start ends the parent still: what connects to its sockets would wait for nobody.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ _BEAT = b"b"
 # A worker that crashes at once, again and again, must not keep the machine busy with restarts.
 _BACKOFF_FIRST = 0.1
 _BACKOFF_MOST = 10.0
+_START_CRASHES_MOST = 3  # kills before service, as by a system short of memory, in a row
 _STABLE_AFTER = 10.0  # seconds of service after which a crash counts as the first one again
 _TICK = 1.0  # seconds between two looks at what no descriptor tells
 # What a worker gets beyond its time to drain, for lifespan shutdown and the interpreter's end.
@@ -340,7 +341,8 @@ class Supervisor:
                 )  # fmt: skip
                 self._to_replace.clear()
                 return True
-            if not any(other.has_served for other in self._workers.values()):
+            lonely = not any(other.has_served for other in self._workers.values())
+            if lonely or code >= 0 or self._crashes[worker.slot] >= _START_CRASHES_MOST:
                 if code != EXIT_STARTUP:  # that one has told why
                     logger.error("Worker [%d] %s before it served.", worker.pid, how)
                 return False
