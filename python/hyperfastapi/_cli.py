@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -120,4 +121,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     from . import _launch
 
-    return _launch.run_command(config, parsed.target)
+    try:
+        return _launch.run_command(config, parsed.target)
+    except KeyboardInterrupt:
+        # The server has stopped: end as interrupted, without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+        return 130
