@@ -72,7 +72,7 @@ static PyObject *next_event(struct hfa_asgi_call *call)
         /* After the application's own close it has its event already. */
         PyObject *event = call->close_sent ? NULL : event_of_message(state, message);
         hfa_exchange_free_message(message);
-        hfa_server_object_output(call->server);
+        hfa_server_object_output(call->server, HFA_OUTPUT_LATER);
         if (event != NULL || PyErr_Occurred())
             return event;
     }
@@ -453,7 +453,7 @@ int hfa_asgi_websocket_send(struct hfa_asgi_call *call, PyObject *message)
         PyErr_Format(PyExc_RuntimeError,
                      "Unexpected ASGI message '%S', after sending 'websocket.close'.", type);
     Py_DECREF(type);
-    hfa_server_object_output(call->server);
+    hfa_server_object_output(call->server, HFA_OUTPUT_NOW);
     return result;
 }
 

@@ -123,8 +123,11 @@ static bool close_if_done(struct hfa_http1_conn *conn)
 /* Answers in the application's place, then closes. */
 static void refuse(struct hfa_http1_conn *conn, int status_code)
 {
-    if (conn->exchange != NULL && conn->exchange->response != HFA_RESPONSE_NONE) {
-        close_now(conn); /* too late for an answer: the one under way is cut */
+    bool was_answered = conn->exchange != NULL ? conn->exchange->response != HFA_RESPONSE_NONE
+                                               : is_receiving_body(conn);
+
+    if (was_answered) {
+        close_now(conn); /* too late: what is under way is cut, what is complete stays alone */
         return;
     }
     hfa_http1_response_refuse(conn->carrier, status_code);
