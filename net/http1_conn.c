@@ -297,6 +297,9 @@ static void begin_exchange(struct hfa_http1_conn *conn, struct hfa_bytes raw)
         replace_host(request, target.authority);
     conn->keep_alive = !(head->flags & HFA_HTTP1_CLOSE) && !conn->is_draining &&
                        (head->minor_version == 1 || (head->flags & HFA_HTTP1_KEEP_ALIVE));
+    /* After a 2xx to CONNECT a client takes the connection for a tunnel (RFC 9110 9.3.6). */
+    if (hfa_bytes_equal(request->method, HFA_BYTES("CONNECT")))
+        conn->keep_alive = false;
     hfa_http1_response_init(&conn->response, request);
     begin_body(conn, head);
     if (is_over_concurrency(conn)) {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from . import _config, _install
 from ._version import VERSION
@@ -36,7 +37,7 @@ def _add_setting(group: Any, name: str, setting: _config.Setting) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hyperfastapi", description=_DESCRIPTION)
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action=_VersionAction, nargs=0, help="show versions and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="serve an application", description=_DESCRIPTION)
     run.add_argument("target", nargs="?", metavar="APP", help=_TARGET_HELP)
@@ -46,6 +47,14 @@ def _parser() -> argparse.ArgumentParser:
             groups[setting.group] = run.add_argument_group(setting.group)
         _add_setting(groups[setting.group], name, setting)
     return parser
+
+
+class _VersionAction(argparse.Action):
+    """Prints one line, unfolded, and imports what it names only when asked to."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *unused: object) -> NoReturn:
+        print(_version())
+        parser.exit()
 
 
 def _version() -> str:
@@ -120,4 +129,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     from . import _launch
 
-    return _launch.run_command(config, parsed.target)
+    try:
+        return _launch.run_command(config, parsed.target)
+    except KeyboardInterrupt:
+        # The server has stopped: end as interrupted, without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+        return 130

@@ -193,7 +193,7 @@ class Config:
     timeout_graceful_shutdown: float | None = _setting(
         30.0, kinds.seconds(zero=True), PROCESSES,
         "Seconds that requests under way get to finish after SIGINT or SIGTERM. None: for ever.",
-        why="Service managers kill after 30 to 90 s; streams that never end must not hold the exit.",
+        why="Service managers kill after 30 to 90 s; endless streams must not hold the exit.",
     )
     timeout_worker_start: float | None = _setting(
         300.0, kinds.seconds(), PROCESSES,

@@ -55,10 +55,11 @@ def _is_none(text: str) -> bool:
 
 
 def _expected(what: str, optional: bool) -> Refused:
-    return Refused(f"must be {what}{', or None for no bound' if optional else ''}")
+    return Refused(f"must be {what}{', or None' if optional else ''}")
 
 
 def integer(low: int, high: int | None = None, *, optional: bool = False, unit: str = "") -> Kind:
+    """A whole number from `low` to `high`; `optional` allows None."""
     if high is None:
         wanted = f"a whole number{f' of {unit}' if unit else ''}, {low} or more"
     else:
@@ -83,6 +84,7 @@ def integer(low: int, high: int | None = None, *, optional: bool = False, unit: 
 
 
 def seconds(*, zero: bool = False, optional: bool = True) -> Kind:
+    """A number of seconds, kept as a float; `zero` allows 0, `optional` None."""
     wanted = "a number of seconds, 0 or more" if zero else "a number of seconds above 0"
 
     def parse(text: str) -> float | None:
@@ -106,6 +108,8 @@ def seconds(*, zero: bool = False, optional: bool = True) -> Kind:
 
 
 def text(metavar: str, *, optional: bool = False) -> Kind:
+    """A string, empty ones included."""
+
     def check(value: Any) -> str | None:
         if optional and value is None:
             return None
@@ -117,6 +121,8 @@ def text(metavar: str, *, optional: bool = False) -> Kind:
 
 
 def path(metavar: str = "PATH") -> Kind:
+    """A path, kept as a string, or None."""
+
     def check(value: Any) -> str | None:
         if value is None:
             return None
@@ -128,6 +134,8 @@ def path(metavar: str = "PATH") -> Kind:
 
 
 def flag(*, optional: bool = False) -> Kind:
+    """True or False; `optional` allows None."""
+
     def parse(text: str) -> bool | None:
         word = text.strip().lower()
         if word in _TRUE:
@@ -149,6 +157,7 @@ def flag(*, optional: bool = False) -> Kind:
 
 
 def choice(*choices: str) -> Kind:
+    """One of some words, in any case."""
     wanted = f"must be one of {', '.join(choices)}"
 
     def check(value: Any) -> str:
@@ -160,6 +169,7 @@ def choice(*choices: str) -> Kind:
 
 
 def mode() -> Kind:
+    """A file mode; its text is octal."""
     wanted = "a file mode from 0 to 0777, in octal as chmod takes it"
 
     def parse(text: str) -> int:
@@ -177,6 +187,7 @@ def mode() -> Kind:
 
 
 def log_level() -> Kind:
+    """The name or number of a logging level, or None."""
     wanted = f"must be one of {', '.join(LOG_LEVELS)}"
 
     def check(value: Any) -> str | int | None:
@@ -190,6 +201,8 @@ def log_level() -> Kind:
 
 
 def log_config() -> Kind:
+    """A file or dictionary for `logging.config`, or None."""
+
     def check(value: Any) -> str | dict[str, Any] | None:
         if value is None or isinstance(value, dict):
             return value
@@ -201,6 +214,8 @@ def log_config() -> Kind:
 
 
 def strings(metavar: str, split: Callable[[str], list[str]]) -> Kind:
+    """Strings, kept as a tuple; `split` takes the text of a variable apart."""
+
     def check(value: Any) -> tuple[str, ...]:
         if isinstance(value, (str, os.PathLike)):
             value = [value]
@@ -214,14 +229,18 @@ def strings(metavar: str, split: Callable[[str], list[str]]) -> Kind:
 
 
 def split_words(text: str) -> list[str]:
+    """Split at white space, as uvicorn does with patterns."""
     return text.split()
 
 
 def split_paths(text: str) -> list[str]:
+    """Split at the separator of PATH, as uvicorn does with directories."""
     return [part for part in text.split(os.pathsep) if part]
 
 
 def trusted_peers() -> Kind:
+    """Addresses, networks and socket paths, kept as a tuple."""
+
     def parse(text: str) -> list[str]:
         return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -243,6 +262,7 @@ def trusted_peers() -> Kind:
 
 
 def headers() -> Kind:
+    """Header names and values, kept as a tuple of pairs."""
     wanted = "must be Name:Value"
 
     def parse_one(text: str) -> list[tuple[str, str]]:

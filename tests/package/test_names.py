@@ -140,11 +140,11 @@ def test_own_modules_are_those_that_are_not_reexports() -> None:
 
 
 def test_every_file_is_installed() -> None:
-    listed = (PACKAGE / "meson.build").read_text()
-    for path in PACKAGE.rglob("*.py*"):
-        if path.suffix in (".py", ".pyi", ".typed") and "__pycache__" not in path.parts:
-            stem = path.name if path.parent == PACKAGE and path.name in listed else path.stem
-            assert f"'{stem}'" in listed, path
+    lines = (PACKAGE / "meson.build").read_text().splitlines()
+    code = "".join(line for line in lines if not line.startswith("#"))
+    listed = set(re.findall(r"'([^']*)'", code))
+    files = [path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyi", ".typed")]
+    assert [path for path in files if not {path.name, path.stem} & listed] == []
 
 
 def test_mypy_sees_the_names(tmp_path: Path) -> None:
@@ -182,4 +182,4 @@ install()
         ]
     )
     assert status == 0, out + err
-    assert "reuse_port: builtins.bool" in out
+    assert "reuse_port: bool" in out
