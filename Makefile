@@ -21,7 +21,7 @@ endif
 bin := $(VENV)/bin
 python := $(bin)/python
 # Suites in one process each: no order between their event loops, warning filters and patches.
-python_suites := $(wildcard tests/package tests/glue tests/parity tests/server tests/conformance)
+python_suites := $(wildcard tests/package tests/glue tests/parity tests/server tests/benchmarks)
 c_directories := net glue tests examples benchmarks fuzz
 shell_scripts := $(filter-out %.txt %.py,$(wildcard tools/*)) .ci/run
 c_reactors := $(addprefix test-c-,$(reactors))
@@ -56,7 +56,11 @@ test-python: ## the project's own Python tests
 	set -e; for suite in $(python_suites); do $(python) -m pytest $$suite; done
 
 test-upstream: ## FastAPI's and Starlette's own suites, over sockets and in process
-	@tools/setup tests
+	@tools/setup upstream
+	$(python) -m tests.upstream starlette --server hyper
+	$(python) -m tests.upstream fastapi --server none
+	$(python) -m tests.upstream fastapi --server hyper --bare
+	$(python) -m tests.upstream fastapi --server hyper
 
 test-matrix: ## tests on every Python found, with the newest, the lowest and the pinned FastAPI
 	@tools/test-matrix $(python_suites)
@@ -78,7 +82,7 @@ soak: ## mixed traffic for MINUTES=30, with clients that leave
 	$(python) -m tests.soak --minutes $(MINUTES)
 
 bench: ## the benchmarks, beside uvicorn and granian
-	@tools/setup tests
+	@tools/setup bench
 	$(python) -m benchmarks
 
 clean: ## remove the environment and everything built

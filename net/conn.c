@@ -58,6 +58,7 @@ void hfa_conn_close(struct hfa_conn *conn)
     hfa_socket_close(conn->watch.fd, conn->carrier.wants_reset);
     hfa_buffer_release(&conn->input, buffers_of(conn));
     hfa_output_clear(&conn->carrier.output, buffers_of(conn), &server->dispatcher.released);
+    conn->carrier.peer->conn = NULL;
     hfa_peer_release(conn->carrier.peer);
     hfa_server_forget(server, conn);
     /* The lists of this turn may still hold it. */
@@ -274,6 +275,14 @@ void hfa_conn_shutdown(struct hfa_conn *conn)
     on_change(&conn->carrier);
 }
 
+static void end_conn(void *opaque)
+{
+    struct hfa_conn *conn = opaque;
+
+    conn->protocol->shutdown(conn->engine);
+    on_change(&conn->carrier);
+}
+
 struct hfa_conn *hfa_conn_open(struct hfa_server *server, int fd)
 {
     struct hfa_conn *conn = calloc(1, sizeof(*conn));
@@ -294,6 +303,8 @@ struct hfa_conn *hfa_conn_open(struct hfa_server *server, int fd)
     conn->carrier.peer = hfa_peer_new(&server->dispatcher);
     if (conn->carrier.peer == NULL)
         goto fail;
+    conn->carrier.peer->conn = conn;
+    conn->carrier.peer->end = end_conn;
     hfa_socket_addresses(fd, &conn->carrier.peer->client, &conn->carrier.peer->server);
     conn->protocol = &hfa_http1_protocol;
     conn->engine = hfa_http1_conn_new(&conn->carrier);

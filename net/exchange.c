@@ -105,6 +105,16 @@ void hfa_exchange_abort(struct hfa_exchange *exchange)
         exchange->ops->abort(exchange);
 }
 
+void hfa_exchange_close(struct hfa_exchange *exchange)
+{
+    struct hfa_peer *peer = exchange->peer;
+
+    if (exchange->response != HFA_RESPONSE_COMPLETE)
+        hfa_exchange_abort(exchange);
+    else if (peer != NULL && peer->conn != NULL)
+        peer->end(peer->conn);
+}
+
 enum hfa_status hfa_exchange_accept(struct hfa_exchange *exchange, const struct hfa_field *fields,
                                     size_t field_count)
 {

@@ -52,7 +52,9 @@ struct hfa_peer {
     bool is_secure;
     struct hfa_address client;
     struct hfa_address server;
-    void *app_data; /* the application's, given back through on_peer_gone() */
+    void *app_data;          /* the application's, given back through on_peer_gone() */
+    void *conn;              /* the connection; NULL once it is closed */
+    void (*end)(void *conn); /* closes it after the request in progress, or now if idle */
 };
 
 enum hfa_event {
@@ -163,6 +165,9 @@ void hfa_exchange_consume_body(struct hfa_exchange *exchange, size_t size);
 
 /* Ends the response now: a started one is cut so that the peer can tell. */
 void hfa_exchange_abort(struct hfa_exchange *exchange);
+
+/* Aborts an incomplete response; after a complete one ends the connection that it went out on. */
+void hfa_exchange_close(struct hfa_exchange *exchange);
 
 /* WebSocket: completes the handshake. `fields` may hold sec-websocket-protocol. */
 enum hfa_status hfa_exchange_accept(struct hfa_exchange *exchange, const struct hfa_field *fields,

@@ -704,7 +704,8 @@ enum hfa_status hfa_http1_split_target(struct hfa_bytes method, struct hfa_bytes
     *split = (struct hfa_http1_target){.path = HFA_BYTES("")};
     if (target.length == 0)
         return HFA_ERR_PROTOCOL;
-    if (hfa_bytes_equal(method, HFA_BYTES("CONNECT")))
+    /* An origin server is no tunnel: to it, CONNECT with a path is a method like any other. */
+    if (hfa_bytes_equal(method, HFA_BYTES("CONNECT")) && target.data[0] != '/')
         return split_authority(target, split);
 
     /* No fragment is ever sent by a correct client (RFC 9112 3.2); the reference server drops it.

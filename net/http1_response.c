@@ -312,8 +312,12 @@ enum hfa_status hfa_http1_response_accept(struct hfa_carrier *carrier, struct hf
     at = put(at, ws_accept);
     at = put(at, HFA_BYTES("\r\n"));
     at = put(at, *carrier->default_fields);
-    for (size_t i = 0; i < field_count; i++)
-        at = put_field(at, &fields[i]);
+    for (size_t i = 0; i < field_count; i++) {
+        at = put(at, fields[i].name); /* as the caller wrote it */
+        at = put(at, HFA_BYTES(": "));
+        at = put(at, fields[i].value);
+        at = put(at, HFA_BYTES("\r\n"));
+    }
     at = put(at, HFA_BYTES("\r\n"));
     hfa_output_commit(&carrier->output, (size_t)(at - start));
     return HFA_OK;

@@ -107,7 +107,8 @@ static bool is_quoted_token(struct hfa_bytes value)
     for (size_t i = 1; i < end; i++) {
         if (value.data[i] == '\\')
             i++;
-        if (i == end || !hfa_byte_is(value.data[i], HFA_BYTE_TOKEN))
+        /* A backslash before the closing quote leads there: that is no part of a token either. */
+        if (!hfa_byte_is(value.data[i], HFA_BYTE_TOKEN))
             return false;
     }
     return true;
@@ -161,8 +162,7 @@ static bool is_key(struct hfa_bytes value)
 /* RFC 6455 4.2.2 step 5: base64 of the SHA-1 of the key as sent, followed by the suffix. */
 static void write_accept(struct hfa_bytes key, char out[static HFA_WS_ACCEPT_SIZE])
 {
-    static const char digits[64] = {"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                    "0123456789+/"};
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char message[KEY_SIZE + sizeof(KEY_SUFFIX) - 1];
     memcpy(message, key.data, KEY_SIZE);
     memcpy(message + KEY_SIZE, KEY_SUFFIX, sizeof(KEY_SUFFIX) - 1);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "limits.h"
+#include "server_limits.h"
 
 enum phase { HEAD, LENGTH_BODY, CHUNKED_BODY, REFUSED };
 

@@ -784,6 +784,18 @@ static void test_close_in_the_middle_of_receiving_drops_what_came(void **state)
     }
 }
 
+static void test_limit_is_each_messages_own_after_our_close(void **state)
+{
+    struct sender sender;
+    limits.message_size = 8;
+    for (int i = 0; i < 5; i++)
+        add(FINAL | TEXT, HFA_BYTES("dropped"));
+    add(FINAL | CLOSE, HFA_BYTES(""));
+    open_sender(&sender);
+    assert_int_equal(send_close(&sender, 1000, HFA_BYTES("")), HFA_OK);
+    assert_sender_goes(&sender, 1, "close(1005) end");
+}
+
 static void test_rules_hold_after_our_close(void **state)
 {
     struct sender sender;
@@ -1139,6 +1151,7 @@ int main(void)
         CONVERSATION(test_our_close_waits_for_the_peers),
         CONVERSATION(test_what_the_peer_sends_before_its_close_is_dropped),
         CONVERSATION(test_close_in_the_middle_of_receiving_drops_what_came),
+        CONVERSATION(test_limit_is_each_messages_own_after_our_close),
         CONVERSATION(test_rules_hold_after_our_close),
         CONVERSATION(test_nothing_is_sent_after_our_close),
         CONVERSATION(test_after_the_peers_close_only_a_close_is_sent_once),

@@ -2,8 +2,8 @@
  *
  * Times are nanoseconds; 0 switches a time-out off where the comment says so.
  */
-#ifndef HFA_LIMITS_H
-#define HFA_LIMITS_H
+#ifndef HFA_SERVER_LIMITS_H
+#define HFA_SERVER_LIMITS_H
 
 #include <stddef.h>
 

@@ -1,0 +1,94 @@
+/* One call of the application: a coroutine, written in C, around `await app(scope, receive, send)`.
+ *
+ * It is what the request's asyncio.Task runs. Nothing leaves it but what the application yields:
+ * its result and its exceptions are dealt with here, in the task, as servers do. It holds the
+ * application's reference to the exchange from on_request() until the application is done.
+ *
+ * All functions need the interpreter lock and the loop's thread.
+ */
+#ifndef HFA_ASGI_CALL_H
+#define HFA_ASGI_CALL_H
+
+#include "exchange.h"
+#include "state.h"
+
+struct hfa_server_object;
+struct hfa_operation;
+
+enum hfa_call_state {
+    HFA_CALL_NEW,
+    HFA_CALL_RUNNING,
+    HFA_CALL_SUSPENDED,
+    HFA_CALL_DONE,
+};
+
+struct hfa_asgi_call {
+    PyObject_HEAD struct hfa_server_object *server; /* owned */
+    struct hfa_exchange *exchange;                  /* NULL when released */
+    PyObject *scope;                                /* owned */
+    PyObject *awaiting;                             /* owned: the application's coroutine */
+    PyObject *task;                /* owned while it is suspended: tasks are held weakly */
+    struct hfa_operation *waiting; /* receive() and send() calls that wait */
+    struct hfa_asgi_call *next;    /* the server's calls */
+    struct hfa_asgi_call **link;
+    enum hfa_call_state state;
+    bool is_websocket;
+    bool is_disconnected; /* the application may be told that the client has gone */
+    bool is_shutting_down;
+    bool response_started;
+    bool response_complete;
+    bool body_ended; /* http.request with more_body False was delivered */
+    /* WebSockets. */
+    bool connect_delivered;
+    bool handshake_complete; /* accepted or denied */
+    bool close_sent;
+    bool close_received;       /* websocket.disconnect with the client's close was delivered */
+    bool disconnect_delivered; /* of the lost connection */
+    PyObject *close_event;     /* owned: websocket.disconnect for the application's close */
+    PyObject *denial;          /* owned: [status, headers, body so far] */
+};
+
+extern PyType_Spec hfa_asgi_call_spec;
+
+/* Makes the call for a request and starts its task. Takes the application's reference to
+ * `exchange`. Errors end in a 500 response and the loop's exception handler. */
+void hfa_asgi_call_start(struct hfa_server_object *server, struct hfa_exchange *exchange);
+
+/* Lets every receive() and send() that waits look again. */
+void hfa_asgi_call_wake(struct hfa_asgi_call *call);
+
+/* The server closes for good: gives the exchange back before the application is done. It is told
+ * that its client has gone. */
+void hfa_asgi_call_abandon(struct hfa_asgi_call *call);
+
+/* One step of receive() or send(): 1 done, *result is a new reference; 0 it has to wait; -1 with an
+ * exception. */
+int hfa_asgi_http_receive(struct hfa_asgi_call *call, PyObject **result);
+int hfa_asgi_http_send(struct hfa_asgi_call *call, PyObject *message);
+int hfa_asgi_websocket_receive(struct hfa_asgi_call *call, PyObject **result);
+int hfa_asgi_websocket_send(struct hfa_asgi_call *call, PyObject *message);
+
+/* The application has returned, or raised (`exception`, borrowed). */
+void hfa_asgi_http_finish(struct hfa_asgi_call *call, PyObject *result, PyObject *exception);
+void hfa_asgi_websocket_finish(struct hfa_asgi_call *call, PyObject *result, PyObject *exception);
+
+/* Response header fields from ASGI's iterable of pairs. `*holder` owns what the views borrow from;
+ * free both with hfa_asgi_fields_free(). */
+struct hfa_asgi_fields {
+    struct hfa_field *fields;
+    size_t count;
+    PyObject *holder;
+    struct hfa_field few[16];
+};
+int hfa_asgi_fields_read(struct hfa_asgi_fields *fields, PyObject *headers);
+void hfa_asgi_fields_free(struct hfa_asgi_fields *fields);
+
+/* message[key], or message.get(key): a new reference; NULL without an exception when it is absent
+ * and not required. */
+PyObject *hfa_asgi_message_item(PyObject *message, PyObject *key, bool required);
+
+/* Sets the Python exception for a status of net/; HFA_OK, and HFA_ERR_CLOSED, which applications
+ * are not told of, return 0, else -1. */
+int hfa_asgi_check(enum hfa_status status);
+
+#endif

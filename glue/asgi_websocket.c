@@ -1,0 +1,496 @@
+/* ASGI's WebSocket messages on an exchange, with the rules and error texts that servers share. */
+#include "asgi_call.h"
+#include "server_object.h"
+
+#define CODE_NO_STATUS 1005
+#define CODE_ABNORMAL  1006
+#define CODE_NORMAL    1000
+
+static PyObject *event_of_type(const struct hfa_state *state, PyObject *type)
+{
+    PyObject *event = PyDict_New();
+
+    if (event != NULL && PyDict_SetItem(event, state->str_type, type) < 0)
+        Py_CLEAR(event);
+    return event;
+}
+
+/* Adds an item to an event under construction; steals `value`. On failure the event is gone. */
+static PyObject *with_item(PyObject *event, PyObject *key, PyObject *value)
+{
+    if (event != NULL && (value == NULL || PyDict_SetItem(event, key, value) < 0))
+        Py_CLEAR(event);
+    Py_XDECREF(value);
+    return event;
+}
+
+/* `reason` is borrowed; NULL leaves the key out. */
+static PyObject *event_disconnect(const struct hfa_state *state, long code, PyObject *reason)
+{
+    PyObject *event = event_of_type(state, state->str_websocket_disconnect);
+
+    event = with_item(event, state->str_code, PyLong_FromLong(code));
+    if (reason != NULL)
+        event = with_item(event, state->str_reason, Py_NewRef(reason));
+    return event;
+}
+
+static PyObject *event_of_message(const struct hfa_state *state, const struct hfa_message *message)
+{
+    Py_ssize_t length = (Py_ssize_t)message->length;
+    PyObject *event;
+
+    switch (message->kind) {
+    case HFA_MESSAGE_TEXT:
+        event = event_of_type(state, state->str_websocket_receive);
+        return with_item(event, state->str_text, PyUnicode_DecodeUTF8(message->data, length, NULL));
+    case HFA_MESSAGE_BINARY:
+        event = event_of_type(state, state->str_websocket_receive);
+        return with_item(event, state->str_bytes, PyBytes_FromStringAndSize(message->data, length));
+    case HFA_MESSAGE_CLOSE:
+        break;
+    }
+    PyObject *reason = PyUnicode_DecodeUTF8(message->data, length, "replace");
+    if (reason == NULL)
+        return NULL;
+    event = event_disconnect(state, message->close_code, reason);
+    Py_DECREF(reason);
+    return event;
+}
+
+static PyObject *next_event(struct hfa_asgi_call *call)
+{
+    const struct hfa_state *state = call->server->state;
+    struct hfa_message *message;
+
+    if (!call->connect_delivered) {
+        call->connect_delivered = true;
+        return event_of_type(state, state->str_websocket_connect);
+    }
+    while (call->exchange != NULL &&
+           (message = hfa_exchange_take_message(call->exchange)) != NULL) {
+        /* After the application's own close it has its event already. */
+        PyObject *event = call->close_sent ? NULL : event_of_message(state, message);
+        call->close_received |= message->kind == HFA_MESSAGE_CLOSE;
+        hfa_exchange_free_message(message);
+        hfa_server_object_output(call->server, HFA_OUTPUT_LATER);
+        if (event != NULL || PyErr_Occurred())
+            return event;
+    }
+    if (call->close_event != NULL) {
+        PyObject *event = call->close_event;
+        call->close_event = NULL;
+        return event;
+    }
+    if (call->is_disconnected && !call->disconnect_delivered) {
+        call->disconnect_delivered = true;
+        return event_disconnect(state, call->handshake_complete ? CODE_NO_STATUS : CODE_ABNORMAL,
+                                NULL);
+    }
+    return NULL;
+}
+
+int hfa_asgi_websocket_receive(struct hfa_asgi_call *call, PyObject **result)
+{
+    *result = next_event(call);
+    if (*result != NULL)
+        return 1;
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* What the server says of a handshake in its log: `format` with client and path, and a status. */
+static int log_handshake(struct hfa_asgi_call *call, const char *outcome)
+{
+    return hfa_server_object_log_websocket(call->server, call->scope, outcome);
+}
+
+/* The application's names in lower case, and its subprotocol, as fields of the 101. */
+static int accept_fields(struct hfa_asgi_call *call, PyObject *message, PyObject **list)
+{
+    const struct hfa_state *state = call->server->state;
+    PyObject *headers = hfa_asgi_message_item(message, state->str_headers, false);
+    PyObject *subprotocol = NULL;
+    int result = -1;
+
+    if (headers == NULL && PyErr_Occurred())
+        return -1;
+    *list = PyList_New(0);
+    PyObject *given = headers == NULL ? PyList_New(0) : PySequence_List(headers);
+    Py_XDECREF(headers);
+    if (*list == NULL || given == NULL)
+        goto done;
+    for (Py_ssize_t i = 0; i < PyList_Size(given); i++) {
+        PyObject *name = NULL, *value = NULL;
+        PyObject *pair = PySequence_Tuple(PyList_GET_ITEM(given, i));
+        if (pair == NULL)
+            goto done;
+        if (PyArg_ParseTuple(pair, "OO", &name, &value)) {
+            PyObject *lower = PyObject_CallMethod(name, "lower", NULL);
+            PyObject *item = lower == NULL ? NULL : PyTuple_Pack(2, lower, value);
+            Py_XDECREF(lower);
+            if (item != NULL)
+                PyList_Append(*list, item);
+            Py_XDECREF(item);
+        }
+        Py_DECREF(pair);
+        if (PyErr_Occurred())
+            goto done;
+    }
+    subprotocol = hfa_asgi_message_item(message, state->str_subprotocol, false);
+    if (subprotocol != NULL && PyObject_IsTrue(subprotocol) > 0) {
+        PyObject *item = NULL;
+        PyObject *value = PyUnicode_AsEncodedString(subprotocol, "latin-1", NULL);
+        if (value != NULL)
+            item = Py_BuildValue("(yN)", "Sec-WebSocket-Protocol", value);
+        if (item == NULL || PyList_Append(*list, item) < 0) {
+            Py_XDECREF(item);
+            goto done;
+        }
+        Py_DECREF(item);
+    }
+    result = PyErr_Occurred() ? -1 : 0;
+done:
+    Py_XDECREF(given);
+    Py_XDECREF(subprotocol);
+    if (result < 0)
+        Py_CLEAR(*list);
+    return result;
+}
+
+static int send_accept(struct hfa_asgi_call *call, PyObject *message)
+{
+    struct hfa_asgi_fields fields;
+    PyObject *list = NULL;
+
+    if (log_handshake(call, "[accepted]") < 0 || accept_fields(call, message, &list) < 0)
+        return -1;
+    int result = hfa_asgi_fields_read(&fields, list);
+    Py_DECREF(list);
+    if (result < 0)
+        return -1;
+    enum hfa_status status = hfa_exchange_accept(call->exchange, fields.fields, fields.count);
+    hfa_asgi_fields_free(&fields);
+    if (hfa_asgi_check(status) < 0)
+        return -1;
+    call->handshake_complete = status == HFA_OK;
+    return 1;
+}
+
+/* Turns the handshake down with a whole response. */
+static void deny(struct hfa_asgi_call *call, int status, const struct hfa_field *fields,
+                 size_t count, struct hfa_bytes body)
+{
+    if (hfa_exchange_start(call->exchange, status, fields, count, false) == HFA_OK)
+        hfa_exchange_write(call->exchange, body, NULL, true);
+}
+
+static void deny_with_text(struct hfa_asgi_call *call, int status, struct hfa_bytes body)
+{
+    char length[24];
+    int size = PyOS_snprintf(length, sizeof(length), "%zu", body.length);
+    struct hfa_field fields[] = {
+        {HFA_BYTES_INIT("connection"), HFA_BYTES_INIT("close")},
+        {HFA_BYTES_INIT("content-length"), {length, (size_t)size}},
+        {HFA_BYTES_INIT("content-type"), HFA_BYTES_INIT("text/plain; charset=utf-8")},
+    };
+
+    deny(call, status, fields, 3, body);
+}
+
+static int set_close_event(struct hfa_asgi_call *call, long code, PyObject *reason)
+{
+    Py_XSETREF(call->close_event, event_disconnect(call->server->state, code, reason));
+    if (call->close_event == NULL)
+        return -1;
+    hfa_asgi_call_wake(call);
+    return 0;
+}
+
+static int send_close_before_accept(struct hfa_asgi_call *call)
+{
+    if (set_close_event(call, CODE_ABNORMAL, NULL) < 0 || log_handshake(call, "403") < 0)
+        return -1;
+    call->close_sent = call->handshake_complete = true;
+    deny_with_text(call, 403, (struct hfa_bytes){0});
+    return 1;
+}
+
+static int send_denial_start(struct hfa_asgi_call *call, PyObject *message)
+{
+    const struct hfa_state *state = call->server->state;
+    PyObject *status = hfa_asgi_message_item(message, state->str_status, true);
+    PyObject *headers = NULL;
+    int result = -1;
+
+    if (status == NULL)
+        return -1;
+    long code = PyLong_AsLong(status);
+    if (PyErr_Occurred())
+        goto done;
+    if (code < 100 || code >= 600) {
+        PyErr_Format(PyExc_RuntimeError, "Invalid HTTP status code '%ld' in response.", code);
+        goto done;
+    }
+    char outcome[16];
+    PyOS_snprintf(outcome, sizeof(outcome), "%ld", code);
+    if (log_handshake(call, outcome) < 0)
+        goto done;
+    headers = hfa_asgi_message_item(message, state->str_headers, false);
+    if (headers == NULL && PyErr_Occurred())
+        goto done;
+    PyObject *list = headers == NULL ? PyList_New(0) : PySequence_List(headers);
+    if (list == NULL)
+        goto done;
+    call->denial = Py_BuildValue("[ONN]", status, list, PyBytes_FromStringAndSize(NULL, 0));
+    result = call->denial == NULL ? -1 : 1;
+done:
+    Py_XDECREF(headers);
+    Py_DECREF(status);
+    return result;
+}
+
+static bool has_field(const struct hfa_asgi_fields *fields, struct hfa_bytes name)
+{
+    for (size_t i = 0; i < fields->count; i++) {
+        if (hfa_bytes_equal_lower(fields->fields[i].name, name))
+            return true;
+    }
+    return false;
+}
+
+static int append_default(PyObject *headers, const char *name, const char *value)
+{
+    PyObject *item = Py_BuildValue("(yy)", name, value);
+    int status = item == NULL ? -1 : PyList_Append(headers, item);
+
+    Py_XDECREF(item);
+    return status;
+}
+
+/* The denial is whole: its headers, what they lack, its body. */
+static int finish_denial(struct hfa_asgi_call *call)
+{
+    PyObject *headers = PyList_GetItem(call->denial, 1); /* borrowed: the list is ours */
+    PyObject *body = PyList_GetItem(call->denial, 2);    /* borrowed */
+    long code = PyLong_AsLong(PyList_GetItem(call->denial, 0));
+    struct hfa_asgi_fields fields;
+    char length[24];
+
+    if (hfa_asgi_fields_read(&fields, headers) < 0)
+        return -1;
+    bool has_connection = has_field(&fields, HFA_BYTES("connection"));
+    bool has_length = has_field(&fields, HFA_BYTES("content-length"));
+    bool has_type = has_field(&fields, HFA_BYTES("content-type"));
+    hfa_asgi_fields_free(&fields);
+    PyOS_snprintf(length, sizeof(length), "%zd", PyBytes_Size(body));
+    if ((!has_connection && append_default(headers, "connection", "close") < 0) ||
+        (!has_length && append_default(headers, "content-length", length) < 0) ||
+        (!has_type && append_default(headers, "content-type", "text/plain; charset=utf-8") < 0) ||
+        set_close_event(call, CODE_ABNORMAL, NULL) < 0 ||
+        hfa_asgi_fields_read(&fields, headers) < 0)
+        return -1;
+    struct hfa_bytes bytes = {PyBytes_AS_STRING(body), (size_t)PyBytes_GET_SIZE(body)};
+    deny(call, (int)code, fields.fields, fields.count, bytes);
+    hfa_asgi_fields_free(&fields);
+    call->close_sent = true;
+    return 1;
+}
+
+static int send_denial_body(struct hfa_asgi_call *call, PyObject *message)
+{
+    const struct hfa_state *state = call->server->state;
+    PyObject *body = hfa_asgi_message_item(message, state->str_body, true);
+    PyObject *so_far = PyList_GetItem(call->denial, 2); /* borrowed */
+    PyObject *more;
+
+    if (body == NULL)
+        return -1;
+    PyObject *joined = PySequence_Concat(so_far, body);
+    Py_DECREF(body);
+    if (joined == NULL || PyList_SetItem(call->denial, 2, joined) < 0) /* steals */
+        return -1;
+    more = hfa_asgi_message_item(message, state->str_more_body, false);
+    int more_body = more == NULL ? 0 : PyObject_IsTrue(more);
+    Py_XDECREF(more);
+    if (more_body < 0 || PyErr_Occurred())
+        return -1;
+    return more_body ? 1 : finish_denial(call);
+}
+
+static int raise_disconnected(struct hfa_asgi_call *call)
+{
+    PyErr_SetNone(call->server->state->client_disconnected);
+    return -1;
+}
+
+static int send_data(struct hfa_asgi_call *call, PyObject *message)
+{
+    const struct hfa_state *state = call->server->state;
+    enum hfa_message_kind kind = HFA_MESSAGE_BINARY;
+    PyObject *data = hfa_asgi_message_item(message, state->str_bytes, false);
+
+    if (data == NULL && PyErr_Occurred())
+        return -1;
+    if (data == NULL || data == Py_None) {
+        Py_XDECREF(data);
+        data = hfa_asgi_message_item(message, state->str_text, false);
+        if (data == NULL)
+            return PyErr_Occurred() ? -1 : 1; /* neither: nothing to send */
+        if (data == Py_None) {
+            Py_DECREF(data);
+            return 1;
+        }
+        kind = HFA_MESSAGE_TEXT;
+        Py_SETREF(data, PyUnicode_AsUTF8String(data));
+    } else if (!PyBytes_Check(data)) {
+        Py_SETREF(data, PyBytes_FromObject(data));
+    }
+    if (data == NULL)
+        return -1;
+    struct hfa_bytes bytes = {PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data)};
+    enum hfa_status status = hfa_exchange_send_message(call->exchange, kind, bytes, data);
+    if (status == HFA_ERR_STATE)
+        return raise_disconnected(call);
+    return hfa_asgi_check(status) < 0 ? -1 : 1;
+}
+
+static int send_close(struct hfa_asgi_call *call, PyObject *message)
+{
+    const struct hfa_state *state = call->server->state;
+    PyObject *code_item = hfa_asgi_message_item(message, state->str_code, false);
+    PyObject *reason = NULL;
+    PyObject *encoded = NULL;
+    int result = -1;
+
+    long code = code_item == NULL ? CODE_NORMAL : PyLong_AsLong(code_item);
+    Py_XDECREF(code_item);
+    if (PyErr_Occurred())
+        return -1;
+    reason = hfa_asgi_message_item(message, state->str_reason, false);
+    if (reason == NULL && PyErr_Occurred())
+        return -1;
+    if (reason == NULL || PyObject_IsTrue(reason) == 0)
+        Py_XSETREF(reason, PyUnicode_FromStringAndSize(NULL, 0));
+    if (reason == NULL || set_close_event(call, code, reason) < 0)
+        goto done;
+    encoded = PyUnicode_AsUTF8String(reason);
+    if (encoded == NULL)
+        goto done;
+    struct hfa_bytes bytes = {PyBytes_AS_STRING(encoded), (size_t)PyBytes_GET_SIZE(encoded)};
+    enum hfa_status status = code < 0 || code > 65535
+                                 ? HFA_ERR_INVALID
+                                 : hfa_exchange_send_close(call->exchange, (uint16_t)code, bytes);
+    if (status == HFA_ERR_INVALID)
+        PyErr_Format(PyExc_RuntimeError,
+                     "a WebSocket cannot be closed with code %ld and reason %R: the code has to be "
+                     "one that may be sent, the reason at most 123 bytes",
+                     code, reason);
+    else if (status == HFA_ERR_STATE)
+        raise_disconnected(call);
+    else if (hfa_asgi_check(status) == 0) {
+        call->close_sent = true;
+        result = 1;
+    }
+done:
+    Py_XDECREF(encoded);
+    Py_XDECREF(reason);
+    return result;
+}
+
+static int send_in_handshake(struct hfa_asgi_call *call, PyObject *type, PyObject *message)
+{
+    const struct hfa_state *state = call->server->state;
+
+    if (PyObject_RichCompareBool(type, state->str_websocket_accept, Py_EQ) > 0)
+        return send_accept(call, message);
+    if (PyObject_RichCompareBool(type, state->str_websocket_close, Py_EQ) > 0)
+        return send_close_before_accept(call);
+    if (PyObject_RichCompareBool(type, state->str_websocket_response_start, Py_EQ) > 0)
+        return send_denial_start(call, message);
+    PyErr_Format(PyExc_RuntimeError,
+                 "Expected ASGI message 'websocket.accept', 'websocket.close' or "
+                 "'websocket.http.response.start' but got '%S'.",
+                 type);
+    return -1;
+}
+
+static int send_when_open(struct hfa_asgi_call *call, PyObject *type, PyObject *message)
+{
+    const struct hfa_state *state = call->server->state;
+
+    if (PyObject_RichCompareBool(type, state->str_websocket_send, Py_EQ) > 0)
+        return send_data(call, message);
+    if (PyObject_RichCompareBool(type, state->str_websocket_close, Py_EQ) > 0)
+        return send_close(call, message);
+    PyErr_Format(PyExc_RuntimeError,
+                 "Expected ASGI message 'websocket.send' or 'websocket.close', but got '%S'.",
+                 type);
+    return -1;
+}
+
+int hfa_asgi_websocket_send(struct hfa_asgi_call *call, PyObject *message)
+{
+    const struct hfa_state *state = call->server->state;
+    int result = -1;
+
+    PyObject *type = hfa_asgi_message_item(message, state->str_type, true);
+    if (type == NULL)
+        return -1;
+    /* To close what the client has closed is no mistake. */
+    if (call->close_received &&
+        PyObject_RichCompareBool(type, state->str_websocket_close, Py_EQ) > 0) {
+        Py_DECREF(type);
+        return 1;
+    }
+    if (call->exchange == NULL || (call->is_disconnected && call->exchange->stream == NULL)) {
+        Py_DECREF(type);
+        return raise_disconnected(call);
+    }
+    if (!hfa_exchange_is_writable(call->exchange)) {
+        Py_DECREF(type);
+        return 0;
+    }
+    if (!call->handshake_complete && call->denial == NULL)
+        result = send_in_handshake(call, type, message);
+    else if (!call->close_sent && call->denial == NULL)
+        result = send_when_open(call, type, message);
+    else if (call->denial != NULL && !call->close_sent &&
+             PyObject_RichCompareBool(type, state->str_websocket_response_body, Py_EQ) > 0)
+        result = send_denial_body(call, message);
+    else if (call->denial != NULL && !call->close_sent)
+        PyErr_Format(PyExc_RuntimeError,
+                     "Expected ASGI message 'websocket.http.response.body' but got '%S'.", type);
+    else
+        PyErr_Format(PyExc_RuntimeError,
+                     "Unexpected ASGI message '%S', after sending 'websocket.close'.", type);
+    Py_DECREF(type);
+    hfa_server_object_output(call->server, HFA_OUTPUT_NOW);
+    return result;
+}
+
+static void deny_500(struct hfa_asgi_call *call)
+{
+    if (call->handshake_complete || call->denial != NULL)
+        return;
+    call->handshake_complete = true;
+    deny_with_text(call, 500, HFA_BYTES("Internal Server Error"));
+}
+
+void hfa_asgi_websocket_finish(struct hfa_asgi_call *call, PyObject *result, PyObject *exception)
+{
+    struct hfa_server_object *server = call->server;
+
+    if (exception != NULL) {
+        if (PyErr_GivenExceptionMatches(exception, server->state->client_disconnected))
+            return;
+        hfa_server_object_log_error(server, "Exception in ASGI application\n", NULL, exception);
+        deny_500(call);
+    } else if (!call->handshake_complete && call->denial == NULL) {
+        hfa_server_object_log_error(server, "ASGI callable returned without completing handshake.",
+                                    NULL, NULL);
+        deny_500(call);
+    } else if (result != Py_None) {
+        hfa_server_object_log_error(server, "ASGI callable should return None, but returned '%s'.",
+                                    result, NULL);
+    }
+}

@@ -1,0 +1,253 @@
+/* The module hyperfastapi._core: state, types, constants. */
+#include "asgi_call.h"
+#include "http1_head.h"
+#include "listener.h"
+#include "operation.h"
+#include "scope.h"
+#include "server_object.h"
+#include "status_line.h"
+
+static PyObject *raise_listener(const struct hfa_listener_error *error)
+{
+    PyErr_SetString(PyExc_OSError, error->text);
+    return NULL;
+}
+
+static PyObject *bind_tcp(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"host", "port", "backlog", "reuse_port", NULL};
+    const char *host;
+    unsigned port;
+    int backlog, reuse_port;
+    int fds[HFA_LISTENER_ADDRESSES_MAX];
+    size_t count = 0;
+    struct hfa_listener_error error;
+
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sI$ip:bind_tcp", keywords, &host, &port,
+                                     &backlog, &reuse_port))
+        return NULL;
+    if (hfa_listener_open_tcp(host, port, backlog, reuse_port, fds, &count, &error) != HFA_OK)
+        return raise_listener(&error);
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; i < count && list != NULL; i++) {
+        PyObject *fd = PyLong_FromLong(fds[i]);
+        if (fd == NULL || PyList_Append(list, fd) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(fd);
+    }
+    return list;
+}
+
+static PyObject *bind_unix(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"path", "mode", "backlog", NULL};
+    const char *path;
+    unsigned mode;
+    int backlog, fd;
+    struct hfa_listener_error error;
+
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s$Ii:bind_unix", keywords, &path, &mode,
+                                     &backlog))
+        return NULL;
+    if (hfa_listener_open_unix(path, mode, backlog, &fd, &error) != HFA_OK)
+        return raise_listener(&error);
+    return PyLong_FromLong(fd);
+}
+
+static PyObject *adopt(PyObject *module, PyObject *args)
+{
+    int fd, backlog;
+    struct hfa_listener_error error;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "ii:adopt", &fd, &backlog))
+        return NULL;
+    if (hfa_listener_adopt(fd, backlog, &error) != HFA_OK)
+        return raise_listener(&error);
+    Py_RETURN_NONE;
+}
+
+static PyObject *unquote(PyObject *module, PyObject *path)
+{
+    char *data;
+    Py_ssize_t length;
+
+    (void)module;
+    if (PyBytes_AsStringAndSize(path, &data, &length) < 0)
+        return NULL;
+    return hfa_scope_unquote((struct hfa_bytes){data, (size_t)length});
+}
+
+/* The phrases of status lines are those of the running Python, as with servers written in it. */
+static int take_phrases(void)
+{
+    PyObject *http = PyImport_ImportModule("http");
+    PyObject *statuses = http == NULL ? NULL : PyObject_GetAttrString(http, "HTTPStatus");
+    PyObject *iterator = statuses == NULL ? NULL : PyObject_GetIter(statuses);
+    PyObject *status;
+    int result = iterator == NULL ? -1 : 0;
+
+    for (int code = 100; code < 600 && result == 0; code++)
+        hfa_status_line_set_phrase(code, (struct hfa_bytes){"", 0});
+    while (result == 0 && (status = PyIter_Next(iterator)) != NULL) {
+        PyObject *phrase = PyObject_GetAttrString(status, "phrase");
+        long code = PyLong_AsLong(status);
+        Py_ssize_t length = 0;
+        const char *text = phrase == NULL ? NULL : PyUnicode_AsUTF8AndSize(phrase, &length);
+        if (text == NULL || hfa_status_line_set_phrase(
+                                (int)code, (struct hfa_bytes){text, (size_t)length}) != HFA_OK)
+            result = -1;
+        Py_XDECREF(phrase);
+        Py_DECREF(status);
+    }
+    if (result < 0 && !PyErr_Occurred())
+        PyErr_SetString(PyExc_ImportError, "an HTTP status phrase cannot be used");
+    Py_XDECREF(iterator);
+    Py_XDECREF(statuses);
+    Py_XDECREF(http);
+    return PyErr_Occurred() ? -1 : result;
+}
+
+static int find_task_type(struct hfa_state *state)
+{
+    PyObject *asyncio = PyImport_ImportModule("asyncio");
+
+    if (asyncio == NULL)
+        return -1;
+    state->task_type = PyObject_GetAttrString(asyncio, "Task");
+    Py_DECREF(asyncio);
+    state->task_kwnames =
+        PyTuple_Pack(3, state->str_loop, state->str_context, state->str_eager_start);
+    return state->task_type == NULL || state->task_kwnames == NULL ? -1 : 0;
+}
+
+static PyTypeObject *make_type(PyObject *module, PyType_Spec *spec)
+{
+    return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+}
+
+static int add_build(PyObject *module)
+{
+    PyObject *build = Py_BuildValue("{s:s,s:s,s:O,s:O}", "reactor", hfa_reactor_name(), "scanner",
+                                    hfa_http1_head_scanner(), "tls", Py_False, "http3", Py_False);
+    int status = build == NULL ? -1 : PyModule_AddObjectRef(module, "build", build);
+
+    Py_XDECREF(build);
+    return status;
+}
+
+static int module_exec(PyObject *module)
+{
+    struct hfa_state *state = PyModule_GetState(module);
+
+#define HFA_INTERN(name, text)                                                                     \
+    state->str_##name = PyUnicode_InternFromString(text);                                          \
+    if (state->str_##name == NULL)                                                                 \
+        goto fail;
+    HFA_NAMES(HFA_INTERN)
+#undef HFA_INTERN
+    state->empty_bytes = PyBytes_FromStringAndSize(NULL, 0);
+    state->server_type = make_type(module, &hfa_server_object_spec);
+    state->call_type = make_type(module, &hfa_asgi_call_spec);
+    state->operation_type = make_type(module, &hfa_operation_spec);
+    state->client_disconnected =
+        PyErr_NewException("hyperfastapi._core.ClientDisconnected", PyExc_OSError, NULL);
+    if (state->empty_bytes == NULL || state->server_type == NULL || state->call_type == NULL ||
+        state->operation_type == NULL || state->client_disconnected == NULL)
+        goto fail;
+    if (hfa_header_names_init(&state->header_names) < 0 || hfa_scope_init(state) < 0 ||
+        find_task_type(state) < 0 || take_phrases() < 0 || add_build(module) < 0)
+        goto fail;
+    if (PyModule_AddType(module, state->server_type) < 0 ||
+        PyModule_AddObjectRef(module, "ClientDisconnected", state->client_disconnected) < 0)
+        goto fail;
+    return 0;
+
+fail:
+    return -1; /* what was made goes with the module's state */
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    struct hfa_state *state = PyModule_GetState(module);
+
+    Py_VISIT(state->server_type);
+    Py_VISIT(state->call_type);
+    Py_VISIT(state->operation_type);
+    Py_VISIT(state->task_type);
+    Py_VISIT(state->client_disconnected);
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    struct hfa_state *state = PyModule_GetState(module);
+
+    hfa_free_list_close(&state->free_calls);
+    hfa_free_list_close(&state->free_operations);
+    Py_CLEAR(state->server_type);
+    Py_CLEAR(state->call_type);
+    Py_CLEAR(state->operation_type);
+    Py_CLEAR(state->task_type);
+    Py_CLEAR(state->client_disconnected);
+    Py_CLEAR(state->empty_bytes);
+    Py_CLEAR(state->task_kwnames);
+    Py_CLEAR(state->http_template);
+    Py_CLEAR(state->websocket_template);
+    Py_CLEAR(state->http_asgi);
+    Py_CLEAR(state->websocket_asgi);
+    hfa_header_names_clear(&state->header_names);
+#define HFA_CLEAR(name, text) Py_CLEAR(state->str_##name);
+    HFA_NAMES(HFA_CLEAR)
+#undef HFA_CLEAR
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    module_clear(module);
+}
+
+static PyMethodDef module_methods[] = {
+    {"bind_tcp", (PyCFunction)(void (*)(void))bind_tcp, METH_VARARGS | METH_KEYWORDS,
+     "bind_tcp(host, port, *, backlog, reuse_port): listening descriptors, one an address."},
+    {"bind_unix", (PyCFunction)(void (*)(void))bind_unix, METH_VARARGS | METH_KEYWORDS,
+     "bind_unix(path, *, mode, backlog): a listening descriptor."},
+    {"adopt", adopt, METH_VARARGS, "adopt(fd, backlog): makes an inherited socket listen."},
+    {"unquote", unquote, METH_O, "unquote(path): a path's bytes as text."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    /* The reason phrases are the process's, one table for all interpreters. */
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    /* A server belongs to its loop's thread and counts on the lock between its turns. */
+    {Py_mod_gil, Py_MOD_GIL_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "hyperfastapi._core",
+    .m_doc = "The C server of hyperfastapi and its bridge to asyncio and ASGI.",
+    .m_size = sizeof(struct hfa_state),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__core(void);
+
+PyMODINIT_FUNC PyInit__core(void)
+{
+    return PyModuleDef_Init(&module_def);
+}

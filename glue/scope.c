@@ -1,0 +1,264 @@
+#include "scope.h"
+
+#include "server_object.h"
+#include "ws_handshake.h"
+
+static PyObject *make_asgi(const struct hfa_state *state, PyObject *spec_version)
+{
+    PyObject *asgi = PyDict_New();
+
+    if (asgi == NULL || PyDict_SetItem(asgi, state->str_version, state->str_v30) < 0 ||
+        PyDict_SetItem(asgi, state->str_spec_version, spec_version) < 0)
+        Py_CLEAR(asgi);
+    return asgi;
+}
+
+static PyObject *make_template(PyObject *const *keys, size_t count)
+{
+    PyObject *template = PyDict_New();
+
+    for (size_t i = 0; i < count && template != NULL; i++) {
+        if (PyDict_SetItem(template, keys[i], Py_None) < 0)
+            Py_CLEAR(template);
+    }
+    return template;
+}
+
+int hfa_scope_init(struct hfa_state *state)
+{
+    PyObject *http_keys[] = {
+        state->str_type,         state->str_asgi,       state->str_http_version,
+        state->str_server,       state->str_client,     state->str_scheme,
+        state->str_root_path,    state->str_headers,    state->str_state,
+        state->str_method,       state->str_path,       state->str_raw_path,
+        state->str_query_string, state->str_extensions,
+    };
+    PyObject *websocket_keys[] = {
+        state->str_type,         state->str_asgi,       state->str_http_version,
+        state->str_scheme,       state->str_server,     state->str_client,
+        state->str_root_path,    state->str_path,       state->str_raw_path,
+        state->str_query_string, state->str_headers,    state->str_subprotocols,
+        state->str_state,        state->str_extensions,
+    };
+
+    state->http_asgi = make_asgi(state, state->str_v23);
+    state->websocket_asgi = make_asgi(state, state->str_v24);
+    state->http_template = make_template(http_keys, sizeof(http_keys) / sizeof(http_keys[0]));
+    state->websocket_template =
+        make_template(websocket_keys, sizeof(websocket_keys) / sizeof(websocket_keys[0]));
+    if (state->http_asgi == NULL || state->websocket_asgi == NULL || state->http_template == NULL ||
+        state->websocket_template == NULL)
+        return -1;
+    if (PyDict_SetItem(state->http_template, state->str_type, state->str_http) < 0 ||
+        PyDict_SetItem(state->websocket_template, state->str_type, state->str_websocket) < 0)
+        return -1;
+    return 0;
+}
+
+static int hex_digit(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    byte = (char)(byte | 0x20);
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+PyObject *hfa_scope_unquote(struct hfa_bytes path)
+{
+    if (memchr(path.data, '%', path.length) == NULL)
+        return PyUnicode_DecodeUTF8(path.data, (Py_ssize_t)path.length, "replace");
+    char *decoded = PyMem_Malloc(path.length);
+    if (decoded == NULL)
+        return PyErr_NoMemory();
+    size_t length = 0;
+    for (size_t i = 0; i < path.length; i++) {
+        int high = -1, low = -1;
+        if (path.data[i] == '%' && i + 2 < path.length) {
+            high = hex_digit(path.data[i + 1]);
+            low = hex_digit(path.data[i + 2]);
+        }
+        if (high >= 0 && low >= 0) {
+            decoded[length++] = (char)(high << 4 | low);
+            i += 2;
+        } else {
+            decoded[length++] = path.data[i];
+        }
+    }
+    PyObject *text = PyUnicode_DecodeUTF8(decoded, (Py_ssize_t)length, "replace");
+    PyMem_Free(decoded);
+    return text;
+}
+
+static PyObject *make_headers(const struct hfa_state *state, const struct hfa_request *request)
+{
+    PyObject *headers = PyList_New((Py_ssize_t)request->field_count);
+
+    if (headers == NULL)
+        return NULL;
+    for (size_t i = 0; i < request->field_count; i++) {
+        const struct hfa_field *field = &request->fields[i];
+        PyObject *name = hfa_header_names_get(&state->header_names, field->name);
+        PyObject *value =
+            PyBytes_FromStringAndSize(field->value.data, (Py_ssize_t)field->value.length);
+        PyObject *pair = PyTuple_New(2);
+        if (name == NULL || value == NULL || pair == NULL) {
+            Py_XDECREF(name);
+            Py_XDECREF(value);
+            Py_XDECREF(pair);
+            Py_DECREF(headers);
+            return NULL;
+        }
+        PyTuple_SET_ITEM(pair, 0, name);
+        PyTuple_SET_ITEM(pair, 1, value);
+        PyList_SET_ITEM(headers, (Py_ssize_t)i, pair);
+    }
+    return headers;
+}
+
+static PyObject *make_address(const struct hfa_server_object *server,
+                              const struct hfa_address *address, bool is_server)
+{
+    char text[HFA_ADDRESS_TEXT_MAX];
+
+    switch (address->family) {
+    case HFA_ADDRESS_IPV4:
+    case HFA_ADDRESS_IPV6:
+        hfa_address_text(address, text);
+        return Py_BuildValue("(si)", text, (int)address->port);
+    case HFA_ADDRESS_UNIX:
+        if (is_server && server->uds != Py_None)
+            return PyTuple_Pack(2, server->uds, Py_None);
+        break;
+    case HFA_ADDRESS_NONE:
+        break;
+    }
+    return Py_NewRef(Py_None);
+}
+
+/* (client, server) of a connection, made at its first request. Borrowed from the peer. */
+static PyObject *addresses_of(struct hfa_server_object *server, struct hfa_peer *peer)
+{
+    if (peer->app_data == NULL) {
+        PyObject *client = make_address(server, &peer->client, false);
+        PyObject *local = make_address(server, &peer->server, true);
+        if (client != NULL && local != NULL)
+            peer->app_data = PyTuple_Pack(2, client, local);
+        Py_XDECREF(client);
+        Py_XDECREF(local);
+    }
+    return peer->app_data;
+}
+
+static PyObject *method_of(const struct hfa_state *state, struct hfa_bytes method)
+{
+    if (hfa_bytes_equal(method, HFA_BYTES("GET")))
+        return Py_NewRef(state->str_GET);
+    if (hfa_bytes_equal(method, HFA_BYTES("POST")))
+        return Py_NewRef(state->str_POST);
+    return PyUnicode_DecodeLatin1(method.data, (Py_ssize_t)method.length, NULL);
+}
+
+static PyObject *path_of(const struct hfa_server_object *server, struct hfa_bytes path)
+{
+    PyObject *text = hfa_scope_unquote(path);
+
+    if (text == NULL || PyUnicode_GetLength(server->root_path) == 0)
+        return text;
+    PyObject *full = PyUnicode_Concat(server->root_path, text);
+    Py_DECREF(text);
+    return full;
+}
+
+static PyObject *raw_path_of(const struct hfa_server_object *server, struct hfa_bytes path)
+{
+    PyObject *raw = PyBytes_FromStringAndSize(path.data, (Py_ssize_t)path.length);
+
+    if (raw == NULL || PyBytes_GET_SIZE(server->raw_root_path) == 0)
+        return raw;
+    PyObject *full = PySequence_Concat(server->raw_root_path, raw);
+    Py_DECREF(raw);
+    return full;
+}
+
+static PyObject *subprotocols_of(const struct hfa_request *request)
+{
+    PyObject *list = PyList_New(0);
+
+    for (size_t i = 0; i < request->field_count && list != NULL; i++) {
+        if (!hfa_bytes_equal(request->fields[i].name, HFA_BYTES("sec-websocket-protocol")))
+            continue;
+        struct hfa_bytes rest = request->fields[i].value, one;
+        while (list != NULL && hfa_ws_handshake_next_subprotocol(&rest, &one)) {
+            PyObject *text = PyUnicode_DecodeLatin1(one.data, (Py_ssize_t)one.length, NULL);
+            if (text == NULL || PyList_Append(list, text) < 0)
+                Py_CLEAR(list);
+            Py_XDECREF(text);
+        }
+    }
+    return list;
+}
+
+/* {name: {}}: what the server offers beyond the core of ASGI. */
+static PyObject *extensions_of(PyObject *name)
+{
+    PyObject *extensions = PyDict_New();
+    PyObject *empty = PyDict_New();
+
+    if (extensions == NULL || empty == NULL || PyDict_SetItem(extensions, name, empty) < 0)
+        Py_CLEAR(extensions);
+    Py_XDECREF(empty);
+    return extensions;
+}
+
+/* Steals `value`; false with an exception. */
+static bool set(PyObject *scope, PyObject *key, PyObject *value)
+{
+    bool good = value != NULL && PyDict_SetItem(scope, key, value) == 0;
+
+    Py_XDECREF(value);
+    return good;
+}
+
+PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *exchange)
+{
+    const struct hfa_state *state = server->state;
+    const struct hfa_request *request = &exchange->request;
+    bool is_websocket = request->is_websocket;
+    bool is_secure = exchange->peer->is_secure;
+    PyObject *addresses = addresses_of(server, exchange->peer);
+    PyObject *scope = PyDict_Copy(is_websocket ? state->websocket_template : state->http_template);
+    PyObject *scheme = is_websocket ? (is_secure ? state->str_wss : state->str_ws)
+                                    : (is_secure ? state->str_https : state->str_http);
+
+    if (addresses == NULL || scope == NULL)
+        goto fail;
+    if (!set(scope, state->str_asgi,
+             PyDict_Copy(is_websocket ? state->websocket_asgi : state->http_asgi)) ||
+        !set(scope, state->str_http_version,
+             Py_NewRef(request->version == HFA_HTTP_1_0 ? state->str_v10 : state->str_v11)) ||
+        !set(scope, state->str_server, Py_NewRef(PyTuple_GetItem(addresses, 1))) ||
+        !set(scope, state->str_client, Py_NewRef(PyTuple_GetItem(addresses, 0))) ||
+        !set(scope, state->str_scheme, Py_NewRef(scheme)) ||
+        !set(scope, state->str_root_path, Py_NewRef(server->root_path)) ||
+        !set(scope, state->str_headers, make_headers(state, request)) ||
+        !set(scope, state->str_state, PyDict_Copy(server->lifespan_state)) ||
+        !set(scope, state->str_path, path_of(server, request->path)) ||
+        !set(scope, state->str_raw_path, raw_path_of(server, request->path)) ||
+        !set(scope, state->str_query_string,
+             PyBytes_FromStringAndSize(request->query.data, (Py_ssize_t)request->query.length)))
+        goto fail;
+    if (is_websocket) {
+        if (!set(scope, state->str_subprotocols, subprotocols_of(request)) ||
+            !set(scope, state->str_extensions, extensions_of(state->str_websocket_http_response)))
+            goto fail;
+    } else if (!set(scope, state->str_method, method_of(state, request->method)) ||
+               !set(scope, state->str_extensions,
+                    extensions_of(state->str_http_response_pathsend))) {
+        goto fail;
+    }
+    return scope;
+
+fail:
+    Py_XDECREF(scope);
+    return NULL;
+}

@@ -1,0 +1,19 @@
+/* ASGI scopes: a request as the dictionary that applications read. */
+#ifndef HFA_SCOPE_H
+#define HFA_SCOPE_H
+
+#include "exchange.h"
+#include "state.h"
+
+struct hfa_server_object;
+
+/* The templates that scopes are copied from. */
+int hfa_scope_init(struct hfa_state *state);
+
+/* A new dictionary of its own for this request; NULL with an exception. */
+PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *exchange);
+
+/* A path as urllib.parse.unquote() decodes it: UTF-8, with U+FFFD for what is not. */
+PyObject *hfa_scope_unquote(struct hfa_bytes path);
+
+#endif

@@ -1,0 +1,70 @@
+/* hyperfastapi._core.Server: one reactor and one server in one event loop. */
+#ifndef HFA_SERVER_OBJECT_H
+#define HFA_SERVER_OBJECT_H
+
+#include "asgi_call.h"
+#include "reactor.h"
+#include "server.h"
+#include "state.h"
+
+struct hfa_server_object {
+    PyObject_HEAD struct hfa_app app_table; /* net/ calls back with its address */
+    struct hfa_state *state;                /* the module's, which the type keeps alive */
+    struct hfa_reactor *reactor;            /* owned */
+    struct hfa_server *server;              /* owned */
+    PyObject *app;                          /* owned: the ASGI application */
+    PyObject *root_path;                    /* owned str */
+    PyObject *raw_root_path;                /* owned bytes */
+    PyObject *uds;                          /* owned: path of the Unix socket, or None */
+    PyObject *lifespan_state;               /* owned dict */
+    PyObject *on_access;                    /* owned: called with (scope, status), or None */
+    PyObject *on_websocket;                 /* owned: called with (scope, outcome), or None */
+    PyObject *on_error;                     /* owned: called with (message, argument, exception) */
+    PyObject *loop;                         /* owned once attached */
+    PyObject *context;                      /* owned once attached: tasks start in copies of it */
+    PyObject *ready;             /* owned: loop._ready, NULL for other loops than asyncio's */
+    struct hfa_asgi_call *calls; /* in progress */
+    size_t call_count;
+    struct hfa_watch selector_watch; /* asyncio's own selector, nested */
+    bool selector_ready;
+    bool is_foreign; /* driven by add_reader(), not by select() */
+    bool is_in_turn; /* the answers of a turn leave together at its end */
+    bool is_flush_scheduled;
+    bool is_dispatch_scheduled;
+    bool is_closing;
+    bool is_draining;
+    bool has_factory_attribute; /* loop._task_factory can be read, without a call */
+    unsigned long thread;       /* the loop's */
+    unsigned careful; /* steps for which every answer leaves at once: one has just blocked */
+};
+
+/* When what was put into a connection's output has to leave. */
+enum hfa_output_urgency {
+    HFA_OUTPUT_LATER, /* with what follows; at the latest when the loop waits again */
+    HFA_OUTPUT_SOON,  /* a whole response: at the end of the turn, or now outside of one */
+    HFA_OUTPUT_NOW,   /* part of a stream: the client waits for it, whatever comes after */
+};
+
+extern PyType_Spec hfa_server_object_spec;
+
+/* A call may have produced output: sees to it that it leaves. */
+void hfa_server_object_output(struct hfa_server_object *server, enum hfa_output_urgency urgency);
+
+/* Everything of a server is for the thread that its loop runs in. */
+bool hfa_server_object_is_loop_thread(const struct hfa_server_object *server);
+
+/* Gives the current exception to the loop's exception handler, with a message. */
+void hfa_server_object_report(struct hfa_server_object *server, const char *message);
+
+/* Logs an application's error; `argument` for the message's %s and `exception` may be NULL. Any
+ * exception on the way is written as unraisable. */
+void hfa_server_object_log_error(struct hfa_server_object *server, const char *message,
+                                 PyObject *argument, PyObject *exception);
+
+/* The access log, where it is on: -1 with an exception. */
+int hfa_server_object_log_access(struct hfa_server_object *server, PyObject *scope,
+                                 PyObject *status);
+int hfa_server_object_log_websocket(struct hfa_server_object *server, PyObject *scope,
+                                    const char *outcome);
+
+#endif

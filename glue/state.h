@@ -1,0 +1,105 @@
+/* State of one import of the module: types, names and constants, made once. */
+#ifndef HFA_STATE_H
+#define HFA_STATE_H
+
+#include "compat.h"
+#include "free_list.h"
+#include "header_names.h"
+
+/* Interned str objects, each `state->str_<name>`. */
+#define HFA_NAMES(X)                                                                               \
+    X(type, "type")                                                                                \
+    X(asgi, "asgi")                                                                                \
+    X(version, "version")                                                                          \
+    X(spec_version, "spec_version")                                                                \
+    X(http_version, "http_version")                                                                \
+    X(server, "server")                                                                            \
+    X(client, "client")                                                                            \
+    X(scheme, "scheme")                                                                            \
+    X(root_path, "root_path")                                                                      \
+    X(headers, "headers")                                                                          \
+    X(state, "state")                                                                              \
+    X(method, "method")                                                                            \
+    X(path, "path")                                                                                \
+    X(raw_path, "raw_path")                                                                        \
+    X(query_string, "query_string")                                                                \
+    X(subprotocols, "subprotocols")                                                                \
+    X(subprotocol, "subprotocol")                                                                  \
+    X(extensions, "extensions")                                                                    \
+    X(status, "status")                                                                            \
+    X(body, "body")                                                                                \
+    X(more_body, "more_body")                                                                      \
+    X(text, "text")                                                                                \
+    X(bytes, "bytes")                                                                              \
+    X(code, "code")                                                                                \
+    X(reason, "reason")                                                                            \
+    X(http, "http")                                                                                \
+    X(https, "https")                                                                              \
+    X(websocket, "websocket")                                                                      \
+    X(ws, "ws")                                                                                    \
+    X(wss, "wss")                                                                                  \
+    X(v10, "1.0")                                                                                  \
+    X(v11, "1.1")                                                                                  \
+    X(v23, "2.3")                                                                                  \
+    X(v24, "2.4")                                                                                  \
+    X(v30, "3.0")                                                                                  \
+    X(GET, "GET")                                                                                  \
+    X(POST, "POST")                                                                                \
+    X(http_request, "http.request")                                                                \
+    X(http_disconnect, "http.disconnect")                                                          \
+    X(http_response_start, "http.response.start")                                                  \
+    X(http_response_body, "http.response.body")                                                    \
+    X(http_response_pathsend, "http.response.pathsend")                                            \
+    X(websocket_http_response, "websocket.http.response")                                          \
+    X(websocket_connect, "websocket.connect")                                                      \
+    X(websocket_receive, "websocket.receive")                                                      \
+    X(websocket_disconnect, "websocket.disconnect")                                                \
+    X(websocket_accept, "websocket.accept")                                                        \
+    X(websocket_send, "websocket.send")                                                            \
+    X(websocket_close, "websocket.close")                                                          \
+    X(websocket_response_start, "websocket.http.response.start")                                   \
+    X(websocket_response_body, "websocket.http.response.body")                                     \
+    X(loop, "loop")                                                                                \
+    X(context, "context")                                                                          \
+    X(eager_start, "eager_start")                                                                  \
+    X(create_future, "create_future")                                                              \
+    X(create_task, "create_task")                                                                  \
+    X(get_task_factory, "get_task_factory")                                                        \
+    X(get_debug, "get_debug")                                                                      \
+    X(call_soon, "call_soon")                                                                      \
+    X(call_exception_handler, "call_exception_handler")                                            \
+    X(set_result, "set_result")                                                                    \
+    X(done, "done")                                                                                \
+    X(get, "get")                                                                                  \
+    X(throw, "throw")                                                                              \
+    X(close, "close")                                                                              \
+    X(pop, "pop")                                                                                  \
+    X(_ready, "_ready")                                                                            \
+    X(_scheduled, "_scheduled")                                                                    \
+    X(_run, "_run")                                                                                \
+    X(_stopping, "_stopping")                                                                      \
+    X(_task_factory, "_task_factory")                                                              \
+    X(message, "message")                                                                          \
+    X(exception, "exception")
+
+struct hfa_state {
+    PyTypeObject *server_type;
+    PyTypeObject *call_type;
+    PyTypeObject *operation_type;
+    PyObject *task_type;           /* asyncio.Task */
+    PyObject *client_disconnected; /* an OSError: send() to a WebSocket that is gone */
+    PyObject *empty_bytes;
+    PyObject *task_kwnames;  /* ("loop", "context", "eager_start") */
+    PyObject *http_template; /* scopes to copy, in the keys' order */
+    PyObject *websocket_template;
+    PyObject *http_asgi; /* {"version": ..., "spec_version": ...} */
+    PyObject *websocket_asgi;
+    struct hfa_header_names header_names;
+    struct hfa_free_list free_calls;
+    struct hfa_free_list free_operations;
+#define HFA_DECLARE(name, text) PyObject *str_##name;
+    HFA_NAMES(HFA_DECLARE)
+#undef HFA_DECLARE
+};
+
+#endif

@@ -1,0 +1,1 @@
+from fastapi.exception_handlers import *

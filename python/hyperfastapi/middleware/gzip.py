@@ -1,0 +1,1 @@
+from fastapi.middleware.gzip import *

@@ -1,0 +1,1 @@
+from fastapi.middleware.trustedhost import *

@@ -1,0 +1,1 @@
+from fastapi.param_functions import *

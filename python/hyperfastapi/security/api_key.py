@@ -1,0 +1,1 @@
+from fastapi.security.api_key import *

@@ -1,0 +1,1 @@
+from fastapi.security.open_id_connect_url import *
