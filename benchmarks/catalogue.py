@@ -41,7 +41,7 @@ class Contender:
         command: arguments; ``{python} {build} {target} {port} {workers}`` are filled in.
         modules: Python modules that must be importable.
         distributions: installed distributions whose versions the report states.
-        serves_applications: False for a program with its answer built in.
+        answer: for a program with its answer built in, the body of that answer.
         idle_arguments: further arguments that keep idle connections open for ten minutes.
     """
 
@@ -50,8 +50,13 @@ class Contender:
     command: tuple[str, ...]
     modules: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
-    serves_applications: bool = True
+    answer: str | None = None
     idle_arguments: tuple[str, ...] = ()
+
+    @property
+    def serves_applications(self) -> bool:
+        """Whether it is a server, rather than a program with its answer built in."""
+        return self.answer is None
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Scenario:
 
 CONSTANT_BODY = '{"hello":"world"}'
 
-PROGRAM = Application("-", "answer built in", "", "/", CONSTANT_BODY)
+NO_APPLICATION = "-"
 
 APPLICATIONS = (
     Application(
@@ -122,13 +127,13 @@ CONTENDERS = (
         FLOOR,
         "a bare epoll loop that sends canned bytes (benchmarks/floor.c)",
         ("{build}/benchmarks/hfa-floor", "{port}"),
-        serves_applications=False,
+        answer=CONSTANT_BODY,
     ),
     Contender(
         "constant",
         "a constant served by the C server without Python (examples/constant.c)",
         ("{build}/examples/constant", "{port}"),
-        serves_applications=False,
+        answer="Hello, world!",
     ),
     Contender(
         "hyperfastapi",
@@ -186,6 +191,11 @@ SCENARIOS = (
     Scenario("w2", f"2 workers, {_WORKERS_TITLE}", 1000, 1, 2, 0.0, ("bare-pid",), True),
     Scenario("w4", f"4 workers, {_WORKERS_TITLE}", 1000, 1, 4, 0.0, ("bare-pid",), True),
 )
+
+
+def built_in(contender: Contender) -> Application:
+    """Return what stands for the application of a program with its answer built in."""
+    return Application(NO_APPLICATION, "answer built in", "", "/", contender.answer)
 
 
 def application(name: str) -> Application:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
-from benchmarks.catalogue import FLOOR, PROGRAM, application
+from benchmarks.catalogue import FLOOR, NO_APPLICATION, application
 from benchmarks.results import Cell, Run
 from benchmarks.table import scenario
 
@@ -34,8 +34,8 @@ def _panels(run: Run) -> list[tuple[str, list[Cell]]]:
     panels = []
     for name in run.scenarios():
         cells = run.of_scenario(name)
-        programs = [cell for cell in cells if cell.application == PROGRAM.name]
-        names = [cell.application for cell in cells if cell.application != PROGRAM.name]
+        programs = [cell for cell in cells if cell.application == NO_APPLICATION]
+        names = [cell.application for cell in cells if cell.application != NO_APPLICATION]
         for app in dict.fromkeys(names):
             title = f"{scenario(name).title}: {application(app).title}"
             served = [cell for cell in cells if cell.application == app]

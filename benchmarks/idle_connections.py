@@ -14,11 +14,11 @@ import resource
 import socket
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import native_build, process_tree
-from benchmarks.catalogue import CONTENDERS, PROGRAM, Application, Contender, Scenario, application
+from benchmarks.catalogue import CONTENDERS, Application, Contender, Scenario, application, built_in
 from benchmarks.load_client import Measurement, measure
 from benchmarks.process_tree import Memory
 from benchmarks.server_process import NotInstalled, ServerFailed, ServerProcess
@@ -198,8 +198,10 @@ def measure_idle(
 
 
 def main() -> int:
-    """Run the command; returns 1 where a connection was lost, a request failed or memory is over
-    the bound."""
+    """Run the command; returns its exit status.
+
+    It is 1 where a connection was lost, a request failed or memory grew beyond the bound.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.idle_connections")
     add = parser.add_argument
     names = [entry.name for entry in CONTENDERS]
@@ -236,7 +238,7 @@ def main() -> int:
     for contender in CONTENDERS:
         if arguments.contender and contender.name not in arguments.contender:
             continue
-        served = chosen if contender.serves_applications else replace(PROGRAM)
+        served = chosen if contender.serves_applications else built_in(contender)
         try:
             outcome = measure_idle(
                 contender, served, arguments.connections, build, arguments.duration

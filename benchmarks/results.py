@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalogue import BASELINE, CONTENDERS, FLOOR, SCENARIOS
+from benchmarks.catalogue import BASELINE, CONTENDERS, FLOOR, NO_APPLICATION, SCENARIOS
 from benchmarks.load_client import Measurement
 
 
@@ -126,7 +126,7 @@ class Run:
 
     def to_floor(self, cell: Cell) -> Spread | None:
         """Return the ratio of CPU time a request to the floor's."""
-        return self.ratio(cell, self.cell(cell.scenario, "-", FLOOR))
+        return self.ratio(cell, self.cell(cell.scenario, NO_APPLICATION, FLOOR))
 
     def to_baseline(self, cell: Cell) -> Spread | None:
         """Return the ratio of CPU time a request to uvicorn's with the same application."""

@@ -11,12 +11,12 @@ from benchmarks.catalogue import (
     BASELINE,
     CONTENDERS,
     FLOOR,
-    PROGRAM,
     SCENARIOS,
     Application,
     Contender,
     Scenario,
     application,
+    built_in,
 )
 from benchmarks.load_client import Measurement, measure
 from benchmarks.results import Cell
@@ -64,7 +64,7 @@ def _all_of(scenario: Scenario) -> list[Plan]:
     programs = [entry for entry in CONTENDERS if not entry.serves_applications]
     servers = [entry for entry in CONTENDERS if entry.serves_applications]
     found = [
-        Plan(scenario, PROGRAM, contender)
+        Plan(scenario, built_in(contender), contender)
         for contender in programs
         if scenario.workers == 1 or contender.name == FLOOR
     ]

@@ -83,7 +83,7 @@ class ServerProcess:
             "workers": str(workers),
         }
         self.command = [part.format(**values) for part in contender.command] + list(arguments)
-        self._output = tempfile.TemporaryFile()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

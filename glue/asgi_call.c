@@ -1,5 +1,6 @@
 #include "asgi_call.h"
 
+#include "await.h"
 #include "operation.h"
 #include "scope.h"
 #include "server_object.h"
@@ -24,8 +25,7 @@ static PyMethodDef send_def = {"send", method_asgi_send, METH_O,
 
 void hfa_asgi_call_wake(struct hfa_asgi_call *call)
 {
-    for (struct hfa_operation *each = call->waiting; each != NULL; each = each->next)
-        hfa_operation_wake(each);
+    hfa_operation_wake_all(call);
 }
 
 static void unlink_call(struct hfa_asgi_call *call)
@@ -40,51 +40,56 @@ static void unlink_call(struct hfa_asgi_call *call)
     call->server->call_count--;
 }
 
-/* The application is done: gives the exchange back. Last use of the call for who borrowed it. */
-static void release(struct hfa_asgi_call *call)
+/* Gives the exchange back. May be the last use of the call for who borrowed it. */
+static void release_exchange(struct hfa_asgi_call *call)
 {
     struct hfa_exchange *exchange = call->exchange;
 
+    unlink_call(call);
+    if (exchange == NULL)
+        return;
+    call->exchange = NULL;
+    hfa_exchange_release(exchange);
+    hfa_server_object_output(call->server, HFA_OUTPUT_LATER);
+    Py_DECREF(call); /* app_data's */
+}
+
+/* The application is done. */
+static void release(struct hfa_asgi_call *call)
+{
     call->state = HFA_CALL_DONE;
     Py_CLEAR(call->awaiting);
+    Py_CLEAR(call->task);
+    Py_CLEAR(call->scope); /* frameworks keep in it what refers to send(), and so to the call */
     Py_CLEAR(call->close_event);
     Py_CLEAR(call->denial);
-    unlink_call(call);
-    if (exchange != NULL) {
-        call->exchange = NULL;
-        hfa_exchange_release(exchange);
-        hfa_server_object_output(call->server);
-        Py_CLEAR(call->task);
-        Py_DECREF(call); /* app_data's */
-    }
+    release_exchange(call);
 }
 
 static void finish(struct hfa_asgi_call *call, PyObject *result, PyObject *exception)
 {
-    if (call->is_websocket)
+    if (call->exchange == NULL && exception != NULL)
+        hfa_server_object_log_error(call->server, "Exception in ASGI application\n", NULL,
+                                    exception);
+    else if (call->exchange != NULL && call->is_websocket)
         hfa_asgi_websocket_finish(call, result, exception);
-    else
+    else if (call->exchange != NULL)
         hfa_asgi_http_finish(call, result, exception);
     if (PyErr_Occurred())
         PyErr_WriteUnraisable((PyObject *)call);
+    if (!call->response_complete)
+        call->is_disconnected = true; /* for who still waits in receive() */
+    hfa_asgi_call_wake(call);
     release(call);
 }
 
-/* The iterator behind `await object`; steals the reference. */
-static PyObject *await_iterator(PyObject *object)
+void hfa_asgi_call_abandon(struct hfa_asgi_call *call)
 {
-    PyAsyncMethods *methods = Py_TYPE(object)->tp_as_async;
-    PyObject *iterator = NULL;
-
-    if (PyCoro_CheckExact(object))
-        return object;
-    if (methods != NULL && methods->am_await != NULL)
-        iterator = methods->am_await(object);
-    else
-        PyErr_Format(PyExc_TypeError, "object %.100s can't be used in 'await' expression",
-                     Py_TYPE(object)->tp_name);
-    Py_DECREF(object);
-    return iterator;
+    Py_INCREF(call);
+    call->is_disconnected = true;
+    hfa_asgi_call_wake(call);
+    release_exchange(call);
+    Py_DECREF(call);
 }
 
 static int call_application(struct hfa_asgi_call *call)
@@ -97,7 +102,8 @@ static int call_application(struct hfa_asgi_call *call)
         PyObject *args[] = {call->scope, receive, send};
         PyObject *result = PyObject_Vectorcall(call->server->app, args, 3, NULL);
         if (result != NULL)
-            call->awaiting = await_iterator(result);
+            call->awaiting = hfa_await_iterator(result);
+        Py_XDECREF(result);
         status = call->awaiting == NULL ? -1 : 0;
     }
     Py_XDECREF(receive);
@@ -114,33 +120,54 @@ static void finish_with_exception(struct hfa_asgi_call *call)
     Py_XDECREF(exception);
 }
 
+/* False with an exception set when the coroutine cannot be stepped now. */
+static bool can_step(const struct hfa_asgi_call *call)
+{
+    if (call->state == HFA_CALL_RUNNING)
+        PyErr_SetString(PyExc_ValueError, "coroutine already executing");
+    else if (call->state == HFA_CALL_DONE)
+        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+    else
+        return true;
+    return false;
+}
+
+/* The application has been stepped, with this outcome. To the task, its end is always a return. */
+static PySendResult after_step(struct hfa_asgi_call *call, PySendResult outcome, PyObject *value,
+                               PyObject **result)
+{
+    if (outcome == PYGEN_NEXT) {
+        call->state = HFA_CALL_SUSPENDED;
+        *result = value;
+        return PYGEN_NEXT;
+    }
+    if (outcome == PYGEN_RETURN)
+        finish(call, value, NULL);
+    else
+        finish_with_exception(call);
+    Py_XDECREF(value);
+    *result = Py_NewRef(Py_None);
+    return PYGEN_RETURN;
+}
+
 static PySendResult call_send(PyObject *self, PyObject *value, PyObject **result)
 {
     struct hfa_asgi_call *call = (struct hfa_asgi_call *)self;
+    PySendResult outcome = PYGEN_ERROR;
+    PyObject *stepped = NULL;
 
     *result = NULL;
-    if (call->state == HFA_CALL_DONE) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+    if (!can_step(call))
+        return PYGEN_ERROR;
+    bool is_first = call->state == HFA_CALL_NEW;
+    if (is_first && value != Py_None) {
+        PyErr_SetString(PyExc_TypeError, "can't send non-None value to a just-started coroutine");
         return PYGEN_ERROR;
     }
-    Py_INCREF(self);
-    PySendResult outcome = PYGEN_ERROR;
-    if (call->state == HFA_CALL_RUNNING || call_application(call) == 0) {
-        call->state = HFA_CALL_RUNNING;
-        PyObject *awaiting = Py_NewRef(call->awaiting);
-        outcome = PyIter_Send(awaiting, value, result);
-        Py_DECREF(awaiting);
-    }
-    if (outcome == PYGEN_RETURN)
-        finish(call, *result, NULL);
-    else if (outcome == PYGEN_ERROR)
-        finish_with_exception(call);
-    if (outcome != PYGEN_NEXT) {
-        Py_XSETREF(*result, Py_NewRef(Py_None));
-        outcome = PYGEN_RETURN;
-    }
-    Py_DECREF(self);
-    return outcome;
+    call->state = HFA_CALL_RUNNING;
+    if (!is_first || call_application(call) == 0)
+        outcome = PyIter_Send(call->awaiting, value, &stepped);
+    return after_step(call, outcome, stepped, result);
 }
 
 static PyObject *call_next(PyObject *self)
@@ -148,7 +175,7 @@ static PyObject *call_next(PyObject *self)
     PyObject *result;
     PySendResult outcome = call_send(self, Py_None, &result);
 
-    return hfa_from_send_result(outcome, result);
+    return hfa_await_next_result(outcome, result);
 }
 
 static PyObject *method_send(PyObject *self, PyObject *value)
@@ -156,76 +183,88 @@ static PyObject *method_send(PyObject *self, PyObject *value)
     PyObject *result;
     PySendResult outcome = call_send(self, value, &result);
 
-    return hfa_from_send_result(outcome, result);
+    return hfa_await_step_result(outcome, result);
 }
 
 /* Cancellation comes this way: the application sees it where it waits. */
 static PyObject *method_throw(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     struct hfa_asgi_call *call = (struct hfa_asgi_call *)self;
-    PyObject *yielded = NULL;
+    PySendResult outcome = PYGEN_ERROR;
+    PyObject *stepped = NULL;
+    PyObject *result;
 
-    if (count < 1) {
-        PyErr_SetString(PyExc_TypeError, "throw() takes an exception");
+    if (!hfa_await_can_throw(count) || !can_step(call))
         return NULL;
-    }
-    if (call->state == HFA_CALL_DONE) {
-        hfa_raise_thrown(args, count);
-        return NULL;
-    }
-    Py_INCREF(self);
-    if (call->awaiting == NULL) {
-        hfa_raise_thrown(args, count); /* cancelled before the application was called */
-    } else {
-        PyObject *awaiting = Py_NewRef(call->awaiting);
-        PyObject *method = PyObject_GetAttr(awaiting, call->server->state->str_throw);
-        if (method != NULL)
-            yielded = PyObject_Vectorcall(method, args, (size_t)count, NULL);
-        Py_XDECREF(method);
-        Py_DECREF(awaiting);
-    }
-    if (yielded != NULL) {
-        Py_DECREF(self);
-        return yielded;
-    }
-    if (PyErr_ExceptionMatches(PyExc_StopIteration)) {
-        PyObject *stop = hfa_take_exception();
-        PyObject *result = PyObject_GetAttrString(stop, "value");
-        finish(call, result, NULL);
-        Py_XDECREF(result);
-        Py_DECREF(stop);
-    } else {
-        finish_with_exception(call);
-    }
-    Py_DECREF(self);
-    return hfa_from_send_result(PYGEN_RETURN, Py_NewRef(Py_None));
+    bool is_first = call->state == HFA_CALL_NEW;
+    call->state = HFA_CALL_RUNNING;
+    if (is_first)
+        hfa_await_set_thrown(args, count); /* cancelled before the application was called */
+    else
+        outcome = hfa_await_throw(call->awaiting, args, count, &stepped);
+    outcome = after_step(call, outcome, stepped, &result);
+    return hfa_await_step_result(outcome, result);
 }
 
 static PyObject *method_close(PyObject *self, PyObject *unused)
 {
     struct hfa_asgi_call *call = (struct hfa_asgi_call *)self;
-    PyObject *closed = NULL;
+    int closed = 0;
 
     (void)unused;
     if (call->state == HFA_CALL_DONE)
         Py_RETURN_NONE;
-    Py_INCREF(self);
-    if (call->awaiting != NULL) {
-        PyObject *awaiting = Py_NewRef(call->awaiting);
-        closed = PyObject_CallMethodNoArgs(awaiting, call->server->state->str_close);
-        Py_DECREF(awaiting);
-    } else {
-        closed = Py_NewRef(Py_None);
-    }
+    if (!can_step(call))
+        return NULL;
+    call->state = HFA_CALL_RUNNING;
+    if (call->awaiting != NULL)
+        closed = hfa_await_close(call->awaiting);
+    PyObject *exception = hfa_take_exception();
     release(call);
-    Py_DECREF(self);
-    return closed;
+    if (exception != NULL)
+        hfa_raise_exception(exception);
+    if (closed < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* Debuggers and Task.print_stack() look through the call at the application's own coroutine. */
+static PyObject *get_inner(PyObject *self, void *name)
+{
+    struct hfa_asgi_call *call = (struct hfa_asgi_call *)self;
+
+    if (call->awaiting != NULL)
+        return PyObject_GetAttrString(call->awaiting, name);
+    PyErr_SetString(PyExc_AttributeError, name);
+    return NULL;
+}
+
+static PyObject *get_await(PyObject *self, void *unused)
+{
+    struct hfa_asgi_call *call = (struct hfa_asgi_call *)self;
+
+    (void)unused;
+    return Py_NewRef(call->awaiting == NULL ? Py_None : call->awaiting);
+}
+
+static PyObject *get_running(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(((struct hfa_asgi_call *)self)->state == HFA_CALL_RUNNING);
+}
+
+static PyObject *get_name(PyObject *self, void *unused)
+{
+    (void)self;
+    (void)unused;
+    return PyUnicode_FromString("run_asgi");
 }
 
 static struct hfa_asgi_call *new_call(struct hfa_server_object *server,
                                       struct hfa_exchange *exchange)
 {
-    struct hfa_asgi_call *call = PyObject_GC_New(struct hfa_asgi_call, server->state->call_type);
+    struct hfa_asgi_call *call = (struct hfa_asgi_call *)hfa_free_list_take(
+        &server->state->free_calls, server->state->call_type);
 
     if (call == NULL)
         return NULL;
@@ -302,14 +341,13 @@ static int call_clear(PyObject *self)
 static void call_dealloc(PyObject *self)
 {
     struct hfa_asgi_call *call = (struct hfa_asgi_call *)self;
-    PyTypeObject *type = Py_TYPE(self);
+    struct hfa_state *state = call->server->state;
 
     PyObject_GC_UnTrack(self);
     unlink_call(call);
     call_clear(self);
-    Py_XDECREF(call->server);
-    PyObject_GC_Del(self);
-    Py_DECREF(type);
+    Py_DECREF(call->server);
+    hfa_free_list_put(&state->free_calls, self);
 }
 
 static PyMethodDef call_methods[] = {
@@ -320,12 +358,23 @@ static PyMethodDef call_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyGetSetDef call_getset[] = {
+    {"__name__", get_name, NULL, NULL, NULL},
+    {"__qualname__", get_name, NULL, NULL, NULL},
+    {"cr_await", get_await, NULL, "The application's coroutine, or None.", NULL},
+    {"cr_code", get_inner, NULL, "Its code.", "cr_code"},
+    {"cr_frame", get_inner, NULL, "Its frame.", "cr_frame"},
+    {"cr_running", get_running, NULL, "Whether it is being stepped.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot call_slots[] = {
     {Py_tp_doc, "A coroutine: one call of an ASGI application."},
     {Py_tp_dealloc, call_dealloc},
     {Py_tp_traverse, call_traverse},
     {Py_tp_clear, call_clear},
     {Py_tp_methods, call_methods},
+    {Py_tp_getset, call_getset},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, call_next},
     {Py_am_await, PyObject_SelfIter},

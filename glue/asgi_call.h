@@ -18,6 +18,7 @@ struct hfa_operation;
 enum hfa_call_state {
     HFA_CALL_NEW,
     HFA_CALL_RUNNING,
+    HFA_CALL_SUSPENDED,
     HFA_CALL_DONE,
 };
 
@@ -41,6 +42,7 @@ struct hfa_asgi_call {
     bool connect_delivered;
     bool handshake_complete; /* accepted or denied */
     bool close_sent;
+    bool close_received;       /* websocket.disconnect with the client's close was delivered */
     bool disconnect_delivered; /* of the lost connection */
     PyObject *close_event;     /* owned: websocket.disconnect for the application's close */
     PyObject *denial;          /* owned: [status, headers, body so far] */
@@ -54,6 +56,10 @@ void hfa_asgi_call_start(struct hfa_server_object *server, struct hfa_exchange *
 
 /* Lets every receive() and send() that waits look again. */
 void hfa_asgi_call_wake(struct hfa_asgi_call *call);
+
+/* The server closes for good: gives the exchange back before the application is done. It is told
+ * that its client has gone. */
+void hfa_asgi_call_abandon(struct hfa_asgi_call *call);
 
 /* One step of receive() or send(): 1 done, *result is a new reference; 0 it has to wait; -1 with an
  * exception. */

@@ -37,7 +37,7 @@ int hfa_asgi_http_receive(struct hfa_asgi_call *call, PyObject **result)
         return *result == NULL ? -1 : 1;
     }
     hfa_exchange_read(exchange);
-    hfa_server_object_output(call->server);
+    hfa_server_object_output(call->server, HFA_OUTPUT_LATER);
     struct hfa_bytes received = hfa_buffer_bytes(&exchange->body);
     if (received.length == 0 && (!exchange->body_complete || call->body_ended))
         return 0;
@@ -91,6 +91,7 @@ static int send_start(struct hfa_asgi_call *call, PyObject *message)
         hfa_exchange_start(call->exchange, (int)code, fields.fields, fields.count, false);
     hfa_asgi_fields_free(&fields);
     result = hfa_asgi_check(outcome) < 0 ? -1 : 1;
+    hfa_server_object_output(call->server, HFA_OUTPUT_LATER);
 done:
     Py_XDECREF(headers);
     Py_DECREF(status);
@@ -138,6 +139,7 @@ static int send_body(struct hfa_asgi_call *call, PyObject *message)
         goto done;
     if (!more_body)
         complete(call);
+    hfa_server_object_output(call->server, more_body ? HFA_OUTPUT_NOW : HFA_OUTPUT_SOON);
     result = 1;
 done:
     Py_XDECREF(more);
@@ -175,6 +177,7 @@ static int send_path(struct hfa_asgi_call *call, PyObject *message)
             hfa_exchange_write_file(call->exchange, fd, 0, (uint64_t)status.st_size, true)) < 0)
         return -1;
     complete(call);
+    hfa_server_object_output(call->server, HFA_OUTPUT_SOON);
     return 1;
 }
 
@@ -197,14 +200,12 @@ int hfa_asgi_http_send(struct hfa_asgi_call *call, PyObject *message)
     struct hfa_exchange *exchange = call->exchange;
     int result = -1;
 
-    if (exchange == NULL || exchange->stream == NULL) {
-        if (call->response_complete && exchange != NULL && !call->is_disconnected)
-            goto complete; /* the connection has moved on to its next request */
-        return 1;          /* the client has gone: nobody is told */
+    if (!call->response_complete) {
+        if (exchange == NULL || exchange->stream == NULL)
+            return 1; /* the client has gone: nobody is told */
+        if (!hfa_exchange_is_writable(exchange))
+            return 0;
     }
-    if (!hfa_exchange_is_writable(exchange))
-        return 0;
-complete:;
     PyObject *type = hfa_asgi_message_item(message, state->str_type, true);
     if (type == NULL)
         return -1;
@@ -227,7 +228,6 @@ complete:;
                      "Unexpected ASGI message '%S' sent, after response already completed.", type);
     }
     Py_DECREF(type);
-    hfa_server_object_output(call->server);
     return result;
 }
 

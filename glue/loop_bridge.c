@@ -1,68 +1,163 @@
 #include "loop_bridge.h"
 
-/* Requests handed over between two looks at the clock. */
-#define BATCH 16
 /* A finished response waits at most this long behind other requests' handlers. */
 #define FLUSH_INTERVAL_NS (500 * 1000)
+/* A step that takes longer has blocked the loop, and others like it may come: for so many steps
+ * every answer leaves before the next step begins. */
+#define BLOCKED_NS    (500 * 1000)
+#define CAREFUL_STEPS 256
+/* Steps, and time, after which what has arrived meanwhile is looked at. */
+#define DISPATCH_MAX    512
+#define DISPATCH_MAX_NS (2 * 1000 * 1000)
+/* Steps after which asyncio has its turn even though it has asked for nothing. */
+#define TURN_MAX 4096
 
-static void flush_without_lock(struct hfa_server_object *server)
+/* Another loop does not ask before it waits: has it call when there is more to do. */
+static void prepare_wait(struct hfa_server_object *server)
 {
-    Py_BEGIN_ALLOW_THREADS hfa_server_flush(server->server);
-    Py_END_ALLOW_THREADS server->last_flush_ns = hfa_reactor_now(server->reactor);
+    hfa_reactor_arm(server->reactor);
+    if (hfa_server_has_work(server->server))
+        hfa_reactor_wake(server->reactor);
 }
 
 void hfa_loop_bridge_flush(struct hfa_server_object *server)
 {
-    if (server->server != NULL && hfa_server_has_output(server->server))
-        flush_without_lock(server);
+    if (server->server == NULL || !hfa_server_has_output(server->server))
+        return;
+    Py_BEGIN_ALLOW_THREADS;
+    hfa_server_flush(server->server);
+    Py_END_ALLOW_THREADS;
+    if (server->is_foreign && !server->is_in_turn)
+        prepare_wait(server);
 }
 
-/* What asyncio would look at: work for its next turn, or another deadline than it told us. */
-struct loop_view {
-    Py_ssize_t scheduled;
-    PyObject *next; /* borrowed and only compared */
-};
-
-static struct loop_view look(const struct hfa_server_object *server)
-{
-    struct loop_view view = {0, NULL};
-
-    if (server->scheduled != NULL) {
-        view.scheduled = PyList_GET_SIZE(server->scheduled);
-        view.next = view.scheduled > 0 ? PyList_GET_ITEM(server->scheduled, 0) : NULL;
-    }
-    return view;
-}
-
-static bool asyncio_has_work(const struct hfa_server_object *server, struct loop_view before)
-{
-    struct loop_view now = look(server);
-
-    return now.scheduled != before.scheduled || now.next != before.next ||
-           (server->ready != NULL && PyObject_Size(server->ready) != 0);
-}
-
-/* Hands over what is ready, with pauses to send what is finished. */
-static void dispatch(struct hfa_server_object *server)
-{
-    uint64_t started_ns = hfa_reactor_now(server->reactor);
-    unsigned handed_over;
-
-    do {
-        handed_over = hfa_server_dispatch(server->server, BATCH);
-        if (hfa_reactor_update_now(server->reactor) - started_ns > FLUSH_INTERVAL_NS)
-            break;
-    } while (handed_over == BATCH);
-    if (hfa_server_has_output(server->server))
-        flush_without_lock(server);
-}
-
-static int poll_once(struct hfa_server_object *server, uint64_t timeout_ns)
+static enum hfa_status flush_and_poll(struct hfa_server_object *server, uint64_t timeout_ns)
 {
     enum hfa_status status;
 
-    Py_BEGIN_ALLOW_THREADS status = hfa_reactor_poll(server->reactor, timeout_ns);
-    Py_END_ALLOW_THREADS if (status == HFA_OK) return 0;
+    Py_BEGIN_ALLOW_THREADS;
+    if (hfa_server_has_output(server->server))
+        hfa_server_flush(server->server);
+    if (hfa_server_has_work(server->server))
+        timeout_ns = 0;
+    status = hfa_reactor_poll(server->reactor, timeout_ns);
+    Py_END_ALLOW_THREADS;
+    return status;
+}
+
+/* Hands over what is ready, one by one, with pauses to send what is finished. Returns how many
+ * steps it has taken. */
+static unsigned dispatch(struct hfa_server_object *server)
+{
+    uint64_t started_ns = hfa_reactor_update_now(server->reactor);
+    uint64_t flushed_ns = started_ns;
+    uint64_t before_ns = started_ns;
+    unsigned steps = 0;
+
+    while (steps < DISPATCH_MAX && before_ns - started_ns < DISPATCH_MAX_NS &&
+           hfa_server_has_work(server->server)) {
+        hfa_server_dispatch(server->server, 1);
+        steps++;
+        uint64_t now_ns = hfa_reactor_update_now(server->reactor);
+        if (now_ns - before_ns > BLOCKED_NS)
+            server->careful = CAREFUL_STEPS;
+        else if (server->careful > 0)
+            server->careful--;
+        if (server->careful > 0 || now_ns - flushed_ns > FLUSH_INTERVAL_NS) {
+            hfa_loop_bridge_flush(server);
+            flushed_ns = now_ns;
+        }
+        before_ns = now_ns;
+    }
+    return steps;
+}
+
+void hfa_loop_bridge_dispatch(struct hfa_server_object *server)
+{
+    bool was_in_turn = server->is_in_turn;
+
+    server->is_in_turn = true;
+    dispatch(server);
+    server->is_in_turn = was_in_turn;
+    hfa_loop_bridge_flush(server);
+}
+
+/* What asyncio knew when it asked us to wait: its next deadline, and how many there are. */
+struct loop_view {
+    PyObject *scheduled; /* owned: loop._scheduled, which asyncio replaces now and then */
+    PyObject *next;      /* borrowed, and only compared */
+    Py_ssize_t count;
+};
+
+static void look(const struct hfa_server_object *server, struct loop_view *view)
+{
+    *view = (struct loop_view){NULL, NULL, 0};
+    if (server->ready == NULL)
+        return;
+    view->scheduled = PyObject_GetAttr(server->loop, server->state->str__scheduled);
+    if (view->scheduled == NULL) {
+        PyErr_Clear();
+        return;
+    }
+    view->count = PyList_Size(view->scheduled);
+    view->next = view->count > 0 ? PyList_GetItem(view->scheduled, 0) : NULL;
+}
+
+/* Something to run, another deadline than it told us, or the wish to end. */
+static bool asyncio_has_work(const struct hfa_server_object *server, const struct loop_view *before)
+{
+    bool is_stopping = false;
+
+    if (server->ready == NULL)
+        return false;
+    if (PyObject_Size(server->ready) != 0)
+        return true;
+    if (before->scheduled != NULL) {
+        Py_ssize_t count = PyList_Size(before->scheduled);
+        PyObject *next = count > 0 ? PyList_GetItem(before->scheduled, 0) : NULL; /* borrowed */
+        if (count != before->count || next != before->next)
+            return true;
+    }
+    PyObject *stopping = PyObject_GetAttr(server->loop, server->state->str__stopping);
+    if (stopping == NULL)
+        PyErr_Clear();
+    else
+        is_stopping = stopping == Py_True;
+    Py_XDECREF(stopping);
+    return is_stopping;
+}
+
+/* In debug mode asyncio times each callback; what we do has to be one. */
+static int is_debugging(const struct hfa_server_object *server)
+{
+    PyObject *debug = PyObject_CallMethodNoArgs(server->loop, server->state->str_get_debug);
+
+    if (debug == NULL)
+        return -1;
+    int answer = PyObject_IsTrue(debug);
+    Py_DECREF(debug);
+    return answer;
+}
+
+static int schedule_dispatch(struct hfa_server_object *server)
+{
+    if (server->is_dispatch_scheduled || !hfa_server_has_work(server->server))
+        return 0;
+    PyObject *method = PyObject_GetAttrString((PyObject *)server, "dispatch");
+    PyObject *handle =
+        method == NULL
+            ? NULL
+            : PyObject_CallMethodOneArg(server->loop, server->state->str_call_soon, method);
+    Py_XDECREF(method);
+    if (handle == NULL)
+        return -1;
+    Py_DECREF(handle);
+    server->is_dispatch_scheduled = true;
+    return 0;
+}
+
+static int raise_status(enum hfa_status status)
+{
     if (status == HFA_ERR_NO_MEMORY)
         PyErr_NoMemory();
     else
@@ -70,44 +165,58 @@ static int poll_once(struct hfa_server_object *server, uint64_t timeout_ns)
     return -1;
 }
 
-int hfa_loop_bridge_turn(struct hfa_server_object *server, uint64_t timeout_ns,
-                         bool *selector_ready)
+/* Waits and serves until there is a reason to go back to asyncio. */
+static int serve(struct hfa_server_object *server, uint64_t timeout_ns, bool is_debug,
+                 const struct loop_view *before)
 {
     uint64_t deadline_ns = HFA_NEVER;
-    struct loop_view before = look(server);
-    int status = 0;
+    unsigned steps = 0;
 
-    if (timeout_ns != HFA_NEVER && timeout_ns > 0)
+    if (timeout_ns > 0 && timeout_ns != HFA_NEVER)
         deadline_ns = hfa_reactor_update_now(server->reactor) + timeout_ns;
-    server->is_in_turn = true;
-    server->selector_ready = false;
-    if (hfa_server_has_output(server->server))
-        flush_without_lock(server);
     for (;;) {
-        bool has_work = hfa_server_has_work(server->server);
-        if (poll_once(server, has_work ? 0 : timeout_ns) < 0) {
-            status = -1;
-            break;
-        }
-        if (hfa_server_has_work(server->server) || hfa_server_has_output(server->server))
-            dispatch(server);
-        else if (PyErr_CheckSignals() < 0) {
-            status = -1;
-            break;
-        }
-        if (server->selector_ready || server->is_foreign || asyncio_has_work(server, before))
-            break;
-        if (deadline_ns == HFA_NEVER) {
-            if (timeout_ns == 0)
-                break;
+        enum hfa_status status = flush_and_poll(server, timeout_ns);
+        if (status != HFA_OK)
+            return raise_status(status);
+        if (PyErr_CheckSignals() < 0)
+            return -1;
+        if (is_debug && schedule_dispatch(server) < 0)
+            return -1;
+        if (!is_debug)
+            steps += dispatch(server);
+        if (server->selector_ready || server->is_foreign || timeout_ns == 0 || steps > TURN_MAX ||
+            asyncio_has_work(server, before))
+            return 0;
+        if (deadline_ns == HFA_NEVER)
             continue;
-        }
         uint64_t now_ns = hfa_reactor_now(server->reactor);
         if (now_ns >= deadline_ns)
-            break;
+            return 0;
         timeout_ns = deadline_ns - now_ns;
     }
-    server->is_in_turn = false;
-    *selector_ready = server->selector_ready;
+}
+
+int hfa_loop_bridge_turn(struct hfa_server_object *server, uint64_t timeout_ns)
+{
+    struct loop_view before;
+    bool was_in_turn = server->is_in_turn; /* a handler may run the loop from inside */
+    int is_debug = server->is_foreign ? 0 : is_debugging(server);
+
+    if (is_debug < 0)
+        return -1;
+    look(server, &before);
+    server->selector_ready = false;
+    server->is_in_turn = true;
+    int status = serve(server, timeout_ns, is_debug, &before);
+    server->is_in_turn = was_in_turn;
+    Py_XDECREF(before.scheduled);
+    if (!was_in_turn) {
+        PyObject *exception = status < 0 ? hfa_take_exception() : NULL;
+        hfa_loop_bridge_flush(server);
+        if (server->is_foreign)
+            prepare_wait(server);
+        if (exception != NULL)
+            hfa_raise_exception(exception);
+    }
     return status;
 }

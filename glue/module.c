@@ -120,7 +120,6 @@ static int find_task_type(struct hfa_state *state)
     Py_DECREF(asyncio);
     state->task_kwnames =
         PyTuple_Pack(3, state->str_loop, state->str_context, state->str_eager_start);
-    state->has_eager_tasks = PY_VERSION_HEX >= 0x030C0000;
     return state->task_type == NULL || state->task_kwnames == NULL ? -1 : 0;
 }
 
@@ -186,6 +185,8 @@ static int module_clear(PyObject *module)
 {
     struct hfa_state *state = PyModule_GetState(module);
 
+    hfa_free_list_close(&state->free_calls);
+    hfa_free_list_close(&state->free_operations);
     Py_CLEAR(state->server_type);
     Py_CLEAR(state->call_type);
     Py_CLEAR(state->operation_type);

@@ -1,11 +1,13 @@
 #include "operation.h"
 
+#include "await.h"
 #include "server_object.h"
 
 PyObject *hfa_operation_new(struct hfa_asgi_call *call, PyObject *message)
 {
+    struct hfa_state *state = call->server->state;
     struct hfa_operation *operation =
-        PyObject_GC_New(struct hfa_operation, call->server->state->operation_type);
+        (struct hfa_operation *)hfa_free_list_take(&state->free_operations, state->operation_type);
 
     if (operation == NULL)
         return NULL;
@@ -16,148 +18,192 @@ PyObject *hfa_operation_new(struct hfa_asgi_call *call, PyObject *message)
     operation->next = NULL;
     operation->link = NULL;
     operation->state = HFA_OPERATION_NEW;
+    operation->is_send = message != NULL;
     PyObject_GC_Track(operation);
     return (PyObject *)operation;
 }
 
+static const char *name_of(const struct hfa_operation *operation)
+{
+    return operation->is_send ? "send" : "receive";
+}
+
+static void leave_queue(struct hfa_operation *operation)
+{
+    if (operation->link == NULL)
+        return;
+    *operation->link = operation->next;
+    if (operation->next != NULL)
+        operation->next->link = operation->link;
+    operation->link = NULL;
+    operation->next = NULL;
+}
+
 static void stop_waiting(struct hfa_operation *operation)
 {
-    if (operation->link != NULL) {
-        *operation->link = operation->next;
-        if (operation->next != NULL)
-            operation->next->link = operation->link;
-        operation->link = NULL;
-        operation->next = NULL;
-    }
+    leave_queue(operation);
     Py_CLEAR(operation->future_iterator);
     Py_CLEAR(operation->future);
 }
 
-/* Done, one way or the other: what it referred to may go. */
+/* Done, one way or the other: what it referred to may go. Leaves the current exception alone. */
 static void finish(struct hfa_operation *operation)
 {
     operation->state = HFA_OPERATION_DONE;
+    if (operation->future == NULL && operation->message == NULL)
+        return;
+    PyObject *exception = hfa_take_exception();
     stop_waiting(operation);
     Py_CLEAR(operation->message);
+    if (exception != NULL)
+        hfa_raise_exception(exception);
 }
 
 static int start_waiting(struct hfa_operation *operation)
 {
     struct hfa_asgi_call *call = operation->call;
     struct hfa_state *state = call->server->state;
-    PyObject *future = PyObject_CallMethodNoArgs(call->server->loop, state->str_create_future);
+    struct hfa_operation **end = &call->waiting;
 
-    if (future == NULL)
+    operation->future = PyObject_CallMethodNoArgs(call->server->loop, state->str_create_future);
+    if (operation->future == NULL)
         return -1;
-    PyObject *iterator = PyObject_GetIter(future);
-    if (iterator == NULL) {
-        Py_DECREF(future);
+    operation->future_iterator = hfa_await_iterator(operation->future);
+    if (operation->future_iterator == NULL)
         return -1;
-    }
-    operation->future = future;
-    operation->future_iterator = iterator;
-    operation->next = call->waiting;
-    operation->link = &call->waiting;
-    if (operation->next != NULL)
-        operation->next->link = &operation->next;
-    call->waiting = operation;
-    operation->state = HFA_OPERATION_WAITING;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = operation;
+    operation->link = end;
+    operation->next = NULL;
     return 0;
 }
 
-void hfa_operation_wake(struct hfa_operation *operation)
+/* Gives a future that is still awaited its result. */
+static int wake(const struct hfa_state *state, PyObject *future)
 {
-    struct hfa_state *state = operation->call->server->state;
-    PyObject *future = Py_NewRef(operation->future);
     PyObject *done = PyObject_CallMethodNoArgs(future, state->str_done);
 
-    if (done == Py_False) {
-        PyObject *none = PyObject_CallMethodOneArg(future, state->str_set_result, Py_None);
-        Py_XDECREF(none);
+    if (done == NULL)
+        return -1;
+    Py_DECREF(done);
+    if (done == Py_True)
+        return 0; /* cancelled, but not stepped yet */
+    PyObject *none = PyObject_CallMethodOneArg(future, state->str_set_result, Py_None);
+    if (none == NULL)
+        return -1;
+    Py_DECREF(none);
+    return 0;
+}
+
+void hfa_operation_wake_all(struct hfa_asgi_call *call)
+{
+    while (call->waiting != NULL) {
+        struct hfa_operation *operation = call->waiting;
+        /* Owned: waking runs the loop's code, and may let the operation die. */
+        PyObject *future = Py_NewRef(operation->future);
+        leave_queue(operation);
+        if (wake(call->server->state, future) < 0)
+            PyErr_Clear(); /* the loop is closed: nobody will look again */
+        Py_DECREF(future);
     }
-    Py_XDECREF(done);
-    Py_DECREF(future);
-    /* The loop is closed: nobody will look again. */
-    if (PyErr_Occurred())
-        PyErr_Clear();
 }
 
 static int perform(struct hfa_operation *operation, PyObject **result)
 {
     struct hfa_asgi_call *call = operation->call;
-    int done;
 
-    if (operation->message == NULL)
+    if (!hfa_server_object_is_loop_thread(call->server)) {
+        PyErr_Format(PyExc_RuntimeError,
+                     "%s() was awaited in another thread than the server's event loop; use "
+                     "asyncio.run_coroutine_threadsafe()",
+                     name_of(operation));
+        return -1;
+    }
+    if (!operation->is_send)
         return call->is_websocket ? hfa_asgi_websocket_receive(call, result)
                                   : hfa_asgi_http_receive(call, result);
-    done = call->is_websocket ? hfa_asgi_websocket_send(call, operation->message)
-                              : hfa_asgi_http_send(call, operation->message);
+    int done = call->is_websocket ? hfa_asgi_websocket_send(call, operation->message)
+                                  : hfa_asgi_http_send(call, operation->message);
     if (done == 1)
         *result = Py_NewRef(Py_None);
     return done;
 }
 
+/* Works on until it is done or has to wait. */
+static PySendResult proceed(struct hfa_operation *operation, PyObject **result)
+{
+    for (;;) {
+        operation->state = HFA_OPERATION_RUNNING;
+        int done = perform(operation, result);
+        if (done != 0) {
+            finish(operation);
+            return done == 1 ? PYGEN_RETURN : PYGEN_ERROR;
+        }
+        if (start_waiting(operation) < 0)
+            break;
+        PySendResult outcome = PyIter_Send(operation->future_iterator, Py_None, result);
+        if (outcome == PYGEN_NEXT) {
+            operation->state = HFA_OPERATION_WAITING;
+            return PYGEN_NEXT;
+        }
+        if (outcome == PYGEN_ERROR)
+            break;
+        Py_CLEAR(*result);
+        stop_waiting(operation);
+    }
+    finish(operation);
+    return PYGEN_ERROR;
+}
+
+/* The future that it waits for has been stepped, with this outcome. */
+static PySendResult after_wait(struct hfa_operation *operation, PySendResult outcome,
+                               PyObject *value, PyObject **result)
+{
+    *result = NULL;
+    if (outcome == PYGEN_NEXT) {
+        operation->state = HFA_OPERATION_WAITING;
+        *result = value;
+        return PYGEN_NEXT;
+    }
+    if (outcome == PYGEN_ERROR) {
+        finish(operation);
+        return PYGEN_ERROR;
+    }
+    Py_DECREF(value);
+    stop_waiting(operation);
+    return proceed(operation, result);
+}
+
+/* False with an exception set when the coroutine cannot be stepped now. */
+static bool can_step(const struct hfa_operation *operation)
+{
+    if (operation->state == HFA_OPERATION_RUNNING)
+        PyErr_SetString(PyExc_ValueError, "coroutine already executing");
+    else if (operation->state == HFA_OPERATION_DONE)
+        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+    else
+        return true;
+    return false;
+}
+
 static PySendResult operation_send(PyObject *self, PyObject *value, PyObject **result)
 {
     struct hfa_operation *operation = (struct hfa_operation *)self;
+    PyObject *stepped = NULL;
 
     *result = NULL;
-    if (operation->state == HFA_OPERATION_DONE) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+    if (!can_step(operation))
+        return PYGEN_ERROR;
+    if (operation->state == HFA_OPERATION_NEW) {
+        if (value == Py_None)
+            return proceed(operation, result);
+        PyErr_SetString(PyExc_TypeError, "can't send non-None value to a just-started coroutine");
         return PYGEN_ERROR;
     }
-    for (;;) {
-        if (operation->state == HFA_OPERATION_WAITING) {
-            PyObject *iterator = Py_NewRef(operation->future_iterator);
-            PySendResult outcome = PyIter_Send(iterator, value, result);
-            Py_DECREF(iterator);
-            if (outcome == PYGEN_NEXT)
-                return outcome;
-            stop_waiting(operation);
-            if (outcome == PYGEN_ERROR) {
-                finish(operation);
-                return outcome;
-            }
-            Py_CLEAR(*result);
-        }
-        int done = perform(operation, result);
-        if (done == 0 && start_waiting(operation) == 0) {
-            value = Py_None;
-            continue;
-        }
-        finish(operation);
-        return done == 1 ? PYGEN_RETURN : PYGEN_ERROR;
-    }
-}
-
-PyObject *hfa_from_send_result(PySendResult outcome, PyObject *result)
-{
-    if (outcome == PYGEN_NEXT)
-        return result;
-    if (outcome == PYGEN_RETURN) {
-        /* An instance, as a tuple or an exception would be taken for the arguments. */
-        PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
-        if (stop != NULL) {
-            PyErr_SetObject(PyExc_StopIteration, stop);
-            Py_DECREF(stop);
-        }
-        Py_DECREF(result);
-    }
-    return NULL;
-}
-
-void hfa_raise_thrown(PyObject *const *args, Py_ssize_t count)
-{
-    PyObject *type = args[0];
-    PyObject *value = count > 1 && args[1] != Py_None ? args[1] : NULL;
-
-    if (PyExceptionInstance_Check(type))
-        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
-    else if (PyExceptionClass_Check(type))
-        PyErr_SetObject(type, value);
-    else
-        PyErr_SetString(PyExc_TypeError, "exceptions must be classes or instances deriving from "
-                                         "BaseException");
+    operation->state = HFA_OPERATION_RUNNING;
+    PySendResult outcome = PyIter_Send(operation->future_iterator, value, &stepped);
+    return after_wait(operation, outcome, stepped, result);
 }
 
 static PyObject *operation_next(PyObject *self)
@@ -165,7 +211,7 @@ static PyObject *operation_next(PyObject *self)
     PyObject *result;
     PySendResult outcome = operation_send(self, Py_None, &result);
 
-    return hfa_from_send_result(outcome, result);
+    return hfa_await_next_result(outcome, result);
 }
 
 static PyObject *method_send(PyObject *self, PyObject *value)
@@ -173,39 +219,64 @@ static PyObject *method_send(PyObject *self, PyObject *value)
     PyObject *result;
     PySendResult outcome = operation_send(self, value, &result);
 
-    return hfa_from_send_result(outcome, result);
+    return hfa_await_step_result(outcome, result);
 }
 
 static PyObject *method_throw(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     struct hfa_operation *operation = (struct hfa_operation *)self;
+    PyObject *stepped = NULL;
     PyObject *result = NULL;
 
-    if (count < 1) {
-        PyErr_SetString(PyExc_TypeError, "throw() takes an exception");
+    if (!hfa_await_can_throw(count) || !can_step(operation))
+        return NULL;
+    if (operation->state == HFA_OPERATION_NEW) {
+        hfa_await_set_thrown(args, count);
+        finish(operation);
         return NULL;
     }
-    if (operation->state != HFA_OPERATION_WAITING) {
-        finish(operation);
-        hfa_raise_thrown(args, count);
-        return NULL;
-    }
-    PyObject *iterator = Py_NewRef(operation->future_iterator);
-    PyObject *method = PyObject_GetAttr(iterator, operation->call->server->state->str_throw);
-    if (method != NULL)
-        result = PyObject_Vectorcall(method, args, (size_t)count, NULL);
-    Py_XDECREF(method);
-    Py_DECREF(iterator);
-    if (result == NULL)
-        finish(operation);
-    return result;
+    operation->state = HFA_OPERATION_RUNNING;
+    PySendResult outcome = hfa_await_throw(operation->future_iterator, args, count, &stepped);
+    outcome = after_wait(operation, outcome, stepped, &result);
+    return hfa_await_step_result(outcome, result);
 }
 
 static PyObject *method_close(PyObject *self, PyObject *unused)
 {
+    struct hfa_operation *operation = (struct hfa_operation *)self;
+    int closed = 0;
+
     (void)unused;
-    finish((struct hfa_operation *)self);
+    if (operation->state == HFA_OPERATION_DONE)
+        Py_RETURN_NONE;
+    if (!can_step(operation))
+        return NULL;
+    if (operation->state == HFA_OPERATION_WAITING)
+        closed = hfa_await_close(operation->future_iterator);
+    finish(operation);
+    if (closed < 0)
+        return NULL;
     Py_RETURN_NONE;
+}
+
+static PyObject *get_name(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyUnicode_FromString(name_of((struct hfa_operation *)self));
+}
+
+static PyObject *get_await(PyObject *self, void *unused)
+{
+    struct hfa_operation *operation = (struct hfa_operation *)self;
+
+    (void)unused;
+    return Py_NewRef(operation->future == NULL ? Py_None : operation->future);
+}
+
+static PyObject *get_running(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(((struct hfa_operation *)self)->state == HFA_OPERATION_RUNNING);
 }
 
 static int operation_traverse(PyObject *self, visitproc visit, void *arg)
@@ -226,16 +297,29 @@ static int operation_clear(PyObject *self)
     return 0;
 }
 
+/* As CPython says it of its own coroutines: a forgotten `await` is a bug worth hearing of. */
+static void warn_never_awaited(const struct hfa_operation *operation)
+{
+    PyObject *exception = hfa_take_exception();
+
+    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%s' was never awaited",
+                         name_of(operation)) < 0)
+        PyErr_WriteUnraisable(NULL);
+    if (exception != NULL)
+        hfa_raise_exception(exception);
+}
+
 static void operation_dealloc(PyObject *self)
 {
     struct hfa_operation *operation = (struct hfa_operation *)self;
-    PyTypeObject *type = Py_TYPE(self);
+    struct hfa_state *state = operation->call->server->state;
 
     PyObject_GC_UnTrack(self);
+    if (operation->state == HFA_OPERATION_NEW)
+        warn_never_awaited(operation);
     finish(operation);
-    Py_XDECREF(operation->call);
-    PyObject_GC_Del(self);
-    Py_DECREF(type);
+    Py_DECREF(operation->call);
+    hfa_free_list_put(&state->free_operations, self);
 }
 
 static PyMethodDef operation_methods[] = {
@@ -246,12 +330,21 @@ static PyMethodDef operation_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyGetSetDef operation_getset[] = {
+    {"__name__", get_name, NULL, NULL, NULL},
+    {"__qualname__", get_name, NULL, NULL, NULL},
+    {"cr_await", get_await, NULL, "The future that it waits for, or None.", NULL},
+    {"cr_running", get_running, NULL, "Whether it is being stepped.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot operation_slots[] = {
     {Py_tp_doc, "A coroutine: one receive() or send() of an ASGI application."},
     {Py_tp_dealloc, operation_dealloc},
     {Py_tp_traverse, operation_traverse},
     {Py_tp_clear, operation_clear},
     {Py_tp_methods, operation_methods},
+    {Py_tp_getset, operation_getset},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, operation_next},
     {Py_am_await, PyObject_SelfIter},

@@ -2,7 +2,7 @@
  *
  * Nothing happens before it is first stepped, as with an `async def`. When there is nothing to wait
  * for it finishes at once; otherwise it waits on a Future of the loop, one of its own, so that
- * cancelling one of several waiting calls cancels only that one.
+ * cancelling one of several waiting operations cancels only that one.
  */
 #ifndef HFA_OPERATION_H
 #define HFA_OPERATION_H
@@ -11,6 +11,7 @@
 
 enum hfa_operation_state {
     HFA_OPERATION_NEW,
+    HFA_OPERATION_RUNNING,
     HFA_OPERATION_WAITING,
     HFA_OPERATION_DONE,
 };
@@ -23,6 +24,7 @@ struct hfa_operation {
     struct hfa_operation *next;               /* the call's waiting operations */
     struct hfa_operation **link;
     enum hfa_operation_state state;
+    bool is_send;
 };
 
 extern PyType_Spec hfa_operation_spec;
@@ -30,14 +32,8 @@ extern PyType_Spec hfa_operation_spec;
 /* A new operation of `call`; borrows both. `message` NULL: receive(). */
 PyObject *hfa_operation_new(struct hfa_asgi_call *call, PyObject *message);
 
-/* Ends the wait of an operation: it looks again at its next step. */
-void hfa_operation_wake(struct hfa_operation *operation);
-
-/* For coroutines in C: what throw(type[, value[, traceback]]) was given becomes the current
- * exception. */
-void hfa_raise_thrown(PyObject *const *args, Py_ssize_t count);
-
-/* For coroutines in C: turns a send result into what tp_iternext and send() return. */
-PyObject *hfa_from_send_result(PySendResult outcome, PyObject *result);
+/* Ends the wait of every waiting operation of `call`, in the order in which they came: each looks
+ * again at its next step. */
+void hfa_operation_wake_all(struct hfa_asgi_call *call);
 
 #endif

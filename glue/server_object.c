@@ -12,7 +12,12 @@ static struct hfa_server_object *from_app(struct hfa_app *app)
 
 static void on_request(struct hfa_app *app, struct hfa_exchange *exchange)
 {
-    hfa_asgi_call_start(from_app(app), exchange);
+    struct hfa_server_object *server = from_app(app);
+
+    if (server->is_closing)
+        hfa_exchange_release(exchange);
+    else
+        hfa_asgi_call_start(server, exchange);
 }
 
 /* Body bytes, a message, or room to write: whoever waits looks again. */
@@ -136,38 +141,45 @@ static PyObject *method_flush(PyObject *self, PyObject *unused)
     (void)unused;
     server->is_flush_scheduled = false;
     hfa_loop_bridge_flush(server);
-    if (server->is_foreign && server->reactor != NULL)
-        hfa_reactor_arm(server->reactor);
     Py_RETURN_NONE;
 }
 
 static PyMethodDef flush_def = {"flush", method_flush, METH_NOARGS,
                                 "Sends what is waiting to be sent."};
 
-void hfa_server_object_output(struct hfa_server_object *server)
+/* A loop that does not call us before it waits has to be asked to. */
+static void schedule_flush(struct hfa_server_object *server)
 {
-    if (server->is_in_turn || server->server == NULL || !hfa_server_has_output(server->server))
-        return;
-    /* select() is next and flushes, unless other callbacks take their time before it. */
-    uint64_t now_ns = hfa_reactor_update_now(server->reactor);
-    if (now_ns - server->last_flush_ns > 500 * 1000) {
-        hfa_loop_bridge_flush(server);
-        if (!server->is_foreign)
-            return;
-    }
-    if (!server->is_foreign || server->is_flush_scheduled)
-        return;
     PyObject *flush = PyCFunction_New(&flush_def, (PyObject *)server);
     PyObject *handle =
         flush == NULL
             ? NULL
             : PyObject_CallMethodOneArg(server->loop, server->state->str_call_soon, flush);
+
     Py_XDECREF(flush);
     if (handle == NULL)
         PyErr_WriteUnraisable((PyObject *)server);
     else
         server->is_flush_scheduled = true;
     Py_XDECREF(handle);
+}
+
+void hfa_server_object_output(struct hfa_server_object *server, enum hfa_output_urgency urgency)
+{
+    bool is_now = urgency == HFA_OUTPUT_NOW ||
+                  (urgency == HFA_OUTPUT_SOON && (!server->is_in_turn || server->careful > 0));
+
+    if (server->server == NULL || !hfa_server_has_output(server->server))
+        return;
+    if (is_now)
+        hfa_loop_bridge_flush(server);
+    else if (server->is_foreign && !server->is_in_turn && !server->is_flush_scheduled)
+        schedule_flush(server);
+}
+
+bool hfa_server_object_is_loop_thread(const struct hfa_server_object *server)
+{
+    return PyThread_get_thread_ident() == server->thread;
 }
 
 /* A number of seconds as nanoseconds; None and 0 are 0, which net/ takes for "off". */
@@ -314,26 +326,27 @@ static PyObject *method_listen(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* The queues of asyncio's own loops; other loops have none, or something else of that name. */
-static int find_queues(struct hfa_server_object *server)
+/* asyncio's own loops have queues that can be looked at; others have none, or something else of
+ * that name. */
+static void find_queues(struct hfa_server_object *server)
 {
-    server->ready = PyObject_GetAttr(server->loop, server->state->str__ready);
-    if (server->ready == NULL) {
-        PyErr_Clear();
-        return 0;
-    }
-    server->scheduled = PyObject_GetAttr(server->loop, server->state->str__scheduled);
-    if (server->scheduled == NULL || !PyList_Check(server->scheduled)) {
-        PyErr_Clear();
-        Py_CLEAR(server->scheduled);
-    }
-    return 0;
+    struct hfa_state *state = server->state;
+    PyObject *scheduled = PyObject_GetAttr(server->loop, state->str__scheduled);
+    PyObject *factory = PyObject_GetAttr(server->loop, state->str__task_factory);
+
+    server->ready = PyObject_GetAttr(server->loop, state->str__ready);
+    if (scheduled == NULL || !PyList_CheckExact(scheduled))
+        Py_CLEAR(server->ready);
+    server->has_factory_attribute = factory != NULL;
+    Py_XDECREF(scheduled);
+    Py_XDECREF(factory);
+    PyErr_Clear();
 }
 
 static PyObject *method_attach(PyObject *self, PyObject *args)
 {
     struct hfa_server_object *server = (struct hfa_server_object *)self;
-    PyObject *loop, *state, *factory;
+    PyObject *loop, *state;
     int selector_fd;
 
     if (check_open(server) < 0 ||
@@ -343,11 +356,7 @@ static PyObject *method_attach(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_RuntimeError, "the server is attached to a loop already");
         return NULL;
     }
-    factory = PyObject_CallMethodNoArgs(loop, server->state->str_get_task_factory);
-    if (factory == NULL)
-        return NULL;
-    server->uses_task_factory = factory != Py_None;
-    Py_DECREF(factory);
+    server->thread = PyThread_get_thread_ident();
     server->context = PyContext_CopyCurrent();
     if (server->context == NULL)
         return NULL;
@@ -361,7 +370,8 @@ static PyObject *method_attach(PyObject *self, PyObject *args)
                          hfa_reactor_name(), loop);
             return NULL;
         }
-        hfa_reactor_arm(server->reactor);
+        if (hfa_reactor_arm(server->reactor) != HFA_OK)
+            return PyErr_SetFromErrno(PyExc_OSError);
         return PyLong_FromLong(hfa_reactor_fd(server->reactor));
     }
     find_queues(server);
@@ -378,7 +388,6 @@ static PyObject *method_turn(PyObject *self, PyObject *timeout)
 {
     struct hfa_server_object *server = (struct hfa_server_object *)self;
     uint64_t timeout_ns = HFA_NEVER;
-    bool selector_ready = false;
 
     if (check_open(server) < 0)
         return NULL;
@@ -388,14 +397,20 @@ static PyObject *method_turn(PyObject *self, PyObject *timeout)
             return NULL;
         timeout_ns = seconds <= 0.0 ? 0 : seconds > 1e9 ? HFA_NEVER : (uint64_t)ceil(seconds * 1e9);
     }
-    if (hfa_loop_bridge_turn(server, timeout_ns, &selector_ready) < 0)
+    if (hfa_loop_bridge_turn(server, timeout_ns) < 0)
         return NULL;
-    if (server->is_foreign) {
-        hfa_reactor_arm(server->reactor);
-        if (hfa_server_has_work(server->server))
-            hfa_reactor_wake(server->reactor);
-    }
-    return PyBool_FromLong(selector_ready);
+    return PyBool_FromLong(server->selector_ready);
+}
+
+static PyObject *method_dispatch(PyObject *self, PyObject *unused)
+{
+    struct hfa_server_object *server = (struct hfa_server_object *)self;
+
+    (void)unused;
+    server->is_dispatch_scheduled = false;
+    if (server->server != NULL)
+        hfa_loop_bridge_dispatch(server);
+    Py_RETURN_NONE;
 }
 
 static PyObject *method_drain(PyObject *self, PyObject *unused)
@@ -426,17 +441,15 @@ static PyObject *method_tasks(PyObject *self, PyObject *unused)
     return tasks;
 }
 
-/* Closes every connection; calls in progress keep the reactor alive until they are released. */
+/* Closes every connection. Calls in progress go on without their clients. */
 static void close_server(struct hfa_server_object *server)
 {
     if (server->server == NULL)
         return;
-    for (struct hfa_asgi_call *each = server->calls; each != NULL; each = each->next)
-        each->is_disconnected = true;
+    server->is_closing = true;
     hfa_server_close(server->server);
-    hfa_server_flush(server->server);
-    if (server->call_count > 0)
-        return;
+    while (server->calls != NULL)
+        hfa_asgi_call_abandon(server->calls);
     hfa_server_free(server->server);
     server->server = NULL;
     if (server->selector_watch.fd >= 0)
@@ -449,6 +462,10 @@ static void close_server(struct hfa_server_object *server)
 static PyObject *method_close(PyObject *self, PyObject *unused)
 {
     (void)unused;
+    if (((struct hfa_server_object *)self)->is_in_turn) {
+        PyErr_SetString(PyExc_RuntimeError, "a request's handler cannot close its server");
+        return NULL;
+    }
     close_server((struct hfa_server_object *)self);
     Py_RETURN_NONE;
 }
@@ -489,7 +506,6 @@ static int server_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(server->loop);
     Py_VISIT(server->context);
     Py_VISIT(server->ready);
-    Py_VISIT(server->scheduled);
     return 0;
 }
 
@@ -505,7 +521,6 @@ static int server_clear(PyObject *self)
     Py_CLEAR(server->loop);
     Py_CLEAR(server->context);
     Py_CLEAR(server->ready);
-    Py_CLEAR(server->scheduled);
     return 0;
 }
 
@@ -533,6 +548,7 @@ static PyMethodDef server_methods[] = {
      "attach(loop, state, selector_fd): joins a loop; returns the descriptor to watch, or -1."},
     {"turn", method_turn, METH_O,
      "turn(timeout): serves until asyncio has work; True if its selector has events."},
+    {"dispatch", method_dispatch, METH_NOARGS, "Serves what has been received."},
     {"flush", method_flush, METH_NOARGS, "Sends what is waiting to be sent."},
     {"drain", method_drain, METH_NOARGS, "Stops accepting and lets requests finish."},
     {"tasks", method_tasks, METH_NOARGS, "Tasks of requests and WebSockets in progress."},

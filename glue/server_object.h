@@ -23,7 +23,6 @@ struct hfa_server_object {
     PyObject *loop;                         /* owned once attached */
     PyObject *context;                      /* owned once attached: tasks start in copies of it */
     PyObject *ready;             /* owned: loop._ready, NULL for other loops than asyncio's */
-    PyObject *scheduled;         /* owned: loop._scheduled, likewise */
     struct hfa_asgi_call *calls; /* in progress */
     size_t call_count;
     struct hfa_watch selector_watch; /* asyncio's own selector, nested */
@@ -31,15 +30,28 @@ struct hfa_server_object {
     bool is_foreign; /* driven by add_reader(), not by select() */
     bool is_in_turn; /* the answers of a turn leave together at its end */
     bool is_flush_scheduled;
+    bool is_dispatch_scheduled;
+    bool is_closing;
     bool is_draining;
-    bool uses_task_factory;
-    uint64_t last_flush_ns;
+    bool has_factory_attribute; /* loop._task_factory can be read, without a call */
+    unsigned long thread;       /* the loop's */
+    unsigned careful; /* steps for which every answer leaves at once: one has just blocked */
+};
+
+/* When what was put into a connection's output has to leave. */
+enum hfa_output_urgency {
+    HFA_OUTPUT_LATER, /* with what follows; at the latest when the loop waits again */
+    HFA_OUTPUT_SOON,  /* a whole response: at the end of the turn, or now outside of one */
+    HFA_OUTPUT_NOW,   /* part of a stream: the client waits for it, whatever comes after */
 };
 
 extern PyType_Spec hfa_server_object_spec;
 
-/* A call may have produced output: outside of a turn it must be seen to that it leaves. */
-void hfa_server_object_output(struct hfa_server_object *server);
+/* A call may have produced output: sees to it that it leaves. */
+void hfa_server_object_output(struct hfa_server_object *server, enum hfa_output_urgency urgency);
+
+/* Everything of a server is for the thread that its loop runs in. */
+bool hfa_server_object_is_loop_thread(const struct hfa_server_object *server);
 
 /* Gives the current exception to the loop's exception handler, with a message. */
 void hfa_server_object_report(struct hfa_server_object *server, const char *message);

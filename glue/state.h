@@ -3,6 +3,7 @@
 #define HFA_STATE_H
 
 #include "compat.h"
+#include "free_list.h"
 #include "header_names.h"
 
 /* Interned str objects, each `state->str_<name>`. */
@@ -76,6 +77,8 @@
     X(_ready, "_ready")                                                                            \
     X(_scheduled, "_scheduled")                                                                    \
     X(_run, "_run")                                                                                \
+    X(_stopping, "_stopping")                                                                      \
+    X(_task_factory, "_task_factory")                                                              \
     X(message, "message")                                                                          \
     X(exception, "exception")
 
@@ -92,7 +95,8 @@ struct hfa_state {
     PyObject *http_asgi; /* {"version": ..., "spec_version": ...} */
     PyObject *websocket_asgi;
     struct hfa_header_names header_names;
-    bool has_eager_tasks; /* asyncio.Task(eager_start=True): 3.12 */
+    struct hfa_free_list free_calls;
+    struct hfa_free_list free_operations;
 #define HFA_DECLARE(name, text) PyObject *str_##name;
     HFA_NAMES(HFA_DECLARE)
 #undef HFA_DECLARE

@@ -2,66 +2,79 @@
 
 #include "server_object.h"
 
-/* A factory that the user has set, or a debugging loop: the loop makes its tasks itself. */
+/* 1: the user has set a task factory, which makes the tasks then; -1 with an exception. */
+static int has_task_factory(struct hfa_server_object *server)
+{
+    PyObject *factory =
+        server->has_factory_attribute
+            ? PyObject_GetAttr(server->loop, server->state->str__task_factory)
+            : PyObject_CallMethodNoArgs(server->loop, server->state->str_get_task_factory);
+
+    if (factory == NULL)
+        return -1;
+    Py_DECREF(factory);
+    return factory != Py_None;
+}
+
+/* As the loop makes its tasks. A factory need not know of contexts: ours is the current one
+ * meanwhile, and the task copies it. */
 static PyObject *start_by_loop(struct hfa_server_object *server, PyObject *coroutine,
                                PyObject *context)
 {
-    PyObject *create_task = PyObject_GetAttr(server->loop, server->state->str_create_task);
     PyObject *task = NULL;
 
-    if (create_task == NULL)
-        return NULL;
-    if (PyContext_Enter(context) == 0) { /* the task copies it: 3.10 has no context argument */
-        task = PyObject_CallOneArg(create_task, coroutine);
+    if (PyContext_Enter(context) == 0) {
+        task = PyObject_CallMethodOneArg(server->loop, server->state->str_create_task, coroutine);
+        PyObject *exception = hfa_take_exception();
         if (PyContext_Exit(context) < 0)
             Py_CLEAR(task);
+        else if (exception != NULL)
+            hfa_raise_exception(exception);
     }
-    Py_DECREF(create_task);
     return task;
 }
 
-/* 3.12: the task runs its first step when it is made. */
+#if PY_VERSION_HEX >= 0x030C0000
+/* The task runs its first step when it is made. */
 static PyObject *start_eagerly(struct hfa_server_object *server, PyObject *coroutine,
                                PyObject *context)
 {
-    PyObject *args[] = {coroutine, server->loop, context, Py_True};
+    PyObject *args[] = {NULL, coroutine, server->loop, context, Py_True};
 
-    return PyObject_Vectorcall(server->state->task_type, args, 1, server->state->task_kwnames);
+    return PyObject_Vectorcall(server->state->task_type, args + 1,
+                               1 | PY_VECTORCALL_ARGUMENTS_OFFSET, server->state->task_kwnames);
 }
-
-/* Before 3.12: the task has just put its first step last into the loop's queue; takes it from there
- * and runs it. A loop without that queue runs it in its next turn. */
-static PyObject *start_and_step(struct hfa_server_object *server, PyObject *coroutine,
-                                PyObject *context)
+#else
+/* The task has put its first step last into the loop's queue: takes it from there and runs it. In a
+ * loop without that queue it stays where it is, and comes soon. */
+static PyObject *start_eagerly(struct hfa_server_object *server, PyObject *coroutine,
+                               PyObject *context)
 {
+    struct hfa_state *state = server->state;
+    Py_ssize_t before = server->ready == NULL ? 0 : PyObject_Size(server->ready);
     PyObject *task = start_by_loop(server, coroutine, context);
 
-    if (task == NULL || server->ready == NULL)
+    if (task == NULL || server->ready == NULL || PyObject_Size(server->ready) != before + 1)
         return task;
-    PyObject *handle = PyObject_CallMethodNoArgs(server->ready, server->state->str_pop);
-    if (handle != NULL) {
-        PyObject *ran = PyObject_CallMethodNoArgs(handle, server->state->str__run);
-        Py_XDECREF(ran);
-        Py_DECREF(handle);
-    }
-    if (PyErr_Occurred())
+    PyObject *handle = PyObject_CallMethodNoArgs(server->ready, state->str_pop);
+    PyObject *ran = handle == NULL ? NULL : PyObject_CallMethodNoArgs(handle, state->str__run);
+    if (ran == NULL)
         Py_CLEAR(task);
+    Py_XDECREF(ran);
+    Py_XDECREF(handle);
     return task;
 }
+#endif
 
 PyObject *hfa_task_start(struct hfa_server_object *server, PyObject *coroutine)
 {
-    PyObject *context = PyContext_Copy(server->context);
-    PyObject *task;
+    int has_factory = has_task_factory(server);
+    PyObject *context = has_factory < 0 ? NULL : PyContext_Copy(server->context);
 
     if (context == NULL)
         return NULL;
-    if (server->uses_task_factory)
-        task = start_by_loop(server, coroutine, context);
-    else if (server->state->has_eager_tasks)
-        task = start_eagerly(server, coroutine, context);
-    else
-        task = start_and_step(server, coroutine, context);
+    PyObject *task = has_factory ? start_by_loop(server, coroutine, context)
+                                 : start_eagerly(server, coroutine, context);
     Py_DECREF(context);
     return task;
 }

@@ -5,6 +5,10 @@
 #define ALPHA(c)   (((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z'))
 #define CONTROL(c) ((c) < 0x20 || (c) == 0x7f)
 
+#define NAME(c) (DIGIT(c) || ALPHA(c) || (c) == '-')
+
+#define LINE(c) (!CONTROL(c))
+
 /* RFC 9110 5.6.2 */
 #define TOKEN(c)                                                                                   \
     (DIGIT(c) || ALPHA(c) || (c) == '!' || (c) == '#' || (c) == '$' || (c) == '%' || (c) == '&' || \
@@ -26,8 +30,9 @@
      (c) == '+' || (c) == ',' || (c) == ';' || (c) == '=')
 
 #define CLASSES(c)                                                                                 \
-    ((TOKEN(c) ? HFA_BYTE_TOKEN : 0) | (TEXT(c) ? HFA_BYTE_TEXT : 0) |                             \
-     (VISIBLE(c) ? HFA_BYTE_VISIBLE : 0) | (SENT_NAME(c) ? HFA_BYTE_SENT_NAME : 0) |               \
+    ((NAME(c) ? HFA_BYTE_NAME : 0) | (LINE(c) ? HFA_BYTE_LINE : 0) |                               \
+     (VISIBLE(c) ? HFA_BYTE_VISIBLE : 0) | (TOKEN(c) ? HFA_BYTE_TOKEN : 0) |                       \
+     (TEXT(c) ? HFA_BYTE_TEXT : 0) | (SENT_NAME(c) ? HFA_BYTE_SENT_NAME : 0) |                     \
      (REG_NAME(c) ? HFA_BYTE_REG_NAME : 0))
 
 #define FOUR(c)       CLASSES(c), CLASSES((c) + 1), CLASSES((c) + 2), CLASSES((c) + 3)

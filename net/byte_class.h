@@ -6,11 +6,13 @@
 #include <stdint.h>
 
 enum hfa_byte_class {
-    HFA_BYTE_TOKEN = 1 << 0,     /* RFC 9110 5.6.2 tchar: methods and field names */
-    HFA_BYTE_TEXT = 1 << 1,      /* RFC 9110 5.5 field-content, SP and HTAB: no other control */
+    HFA_BYTE_NAME = 1 << 0,      /* letters, digits and '-' */
+    HFA_BYTE_LINE = 1 << 1,      /* no control byte */
     HFA_BYTE_VISIBLE = 1 << 2,   /* 0x21 to 0x7e: request targets */
-    HFA_BYTE_SENT_NAME = 1 << 3, /* what an application may send in a field name */
-    HFA_BYTE_REG_NAME = 1 << 4,  /* RFC 3986 3.2.2 unreserved and sub-delims, without '%' */
+    HFA_BYTE_TOKEN = 1 << 3,     /* RFC 9110 5.6.2 tchar: methods and field names */
+    HFA_BYTE_TEXT = 1 << 4,      /* RFC 9110 5.5 field-content, SP and HTAB: no other control */
+    HFA_BYTE_SENT_NAME = 1 << 5, /* what an application may send in a field name */
+    HFA_BYTE_REG_NAME = 1 << 6,  /* RFC 3986 3.2.2 unreserved and sub-delims, without '%' */
 };
 
 /* Indexed by byte; constant, any thread. */

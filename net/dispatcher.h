@@ -7,8 +7,8 @@
 #define HFA_DISPATCHER_H
 
 #include "exchange.h"
-#include "server_limits.h"
 #include "output.h"
+#include "server_limits.h"
 
 /* The application's side; any pointer but on_request may be NULL. `app` is the table's address:
  * embed the table in the application's own struct. */

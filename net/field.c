@@ -70,17 +70,12 @@ enum hfa_status hfa_field_parse_content_length(struct hfa_bytes value, uint64_t 
     return HFA_OK;
 }
 
-/* RFC 3986 3.2.3: *DIGIT, so it may be empty; what no TCP or UDP port can be is refused. */
+/* RFC 3986 3.2.3: *DIGIT, so it may be empty, and it may be no port that TCP has. */
 static bool is_port(struct hfa_bytes port)
 {
-    unsigned number = 0;
-    for (size_t i = 0; i < port.length; i++) {
+    for (size_t i = 0; i < port.length; i++)
         if (port.data[i] < '0' || port.data[i] > '9')
             return false;
-        number = number * 10 + (unsigned)(port.data[i] - '0');
-        if (number > 65535)
-            return false;
-    }
     return true;
 }
 
@@ -115,8 +110,14 @@ static size_t measure_ip_literal(struct hfa_bytes value)
 
 static size_t measure_name(struct hfa_bytes value)
 {
+    const uint8_t *classes = hfa_byte_classes;
+    const unsigned char *bytes = (const unsigned char *)value.data;
     size_t at = 0;
     for (;;) {
+        while (value.length - at >= 4 &&
+               (classes[bytes[at]] & classes[bytes[at + 1]] & classes[bytes[at + 2]] &
+                classes[bytes[at + 3]] & HFA_BYTE_REG_NAME) != 0)
+            at += 4;
         while (at < value.length && hfa_byte_is(value.data[at], HFA_BYTE_REG_NAME))
             at++;
         if (at == value.length || value.data[at] == ':')

@@ -1,5 +1,6 @@
 #include "http1_head.h"
 
+#include "byte_class.h"
 #include "http1_scan.h"
 
 /* RFC 9112 2.2 asks for one at least; a client that sends more is not talking HTTP. */
@@ -20,6 +21,13 @@ enum state {
     ENDED,
 };
 
+/* Blocks classified at a time: enough for few calls, little enough that a pipelined request does
+ * not pay for its successors. */
+enum { BLOCKS_A_CALL = 4 };
+
+/* Blocks that are kept: most heads fit, and the others move the window on. */
+enum { BLOCKS_KEPT = 16 };
+
 /* The stretch of input whose blocks are classified. */
 struct window {
     const struct hfa_http1_scanner *scanner;
@@ -27,7 +35,7 @@ struct window {
     size_t length; /* of the input */
     size_t start;  /* offset of the first block */
     size_t count;  /* blocks that are filled */
-    struct hfa_http1_masks masks;
+    struct hfa_http1_block blocks[BLOCKS_KEPT];
 };
 
 /* One call of hfa_http1_parse_head(). */
@@ -59,57 +67,109 @@ static enum hfa_status refuse(struct run *run, int http_status)
     }
 }
 
-/* Classifies the bytes from `start` on, one at least. What lies behind the input must not be read:
- * for the last bytes a block that ends with the input is taken and shifted, or a copy when the
- * input is shorter than a block. Bytes behind the end count as outside every class. */
-static void move_window(struct window *window, size_t start)
+/* Classifies further blocks; false: the input, or the room for them, has ended. What lies behind
+ * the input must not be read: for the last bytes a block that ends with the input is taken and
+ * shifted, or a copy when the input is shorter than a block. Bytes behind the end count as outside
+ * every class. */
+static bool extend_window(struct window *window)
 {
-    size_t left = window->length - start;
-    size_t count = (left + HFA_HTTP1_BLOCK_SIZE - 1) / HFA_HTTP1_BLOCK_SIZE;
+    size_t start = window->start + window->count * HFA_HTTP1_BLOCK_SIZE;
+    if (start >= window->length || window->count == BLOCKS_KEPT)
+        return false;
     const char *data = window->data + start;
-    window->start = start;
-    if (count > HFA_HTTP1_WINDOW_BLOCKS || left % HFA_HTTP1_BLOCK_SIZE == 0) {
-        if (count > HFA_HTTP1_WINDOW_BLOCKS)
-            count = HFA_HTTP1_WINDOW_BLOCKS;
-        window->count = count;
-        window->scanner->classify(data, count, data + (count - 1) * HFA_HTTP1_BLOCK_SIZE,
-                                  &window->masks);
-        return;
+    struct hfa_http1_block *blocks = window->blocks + window->count;
+    size_t left = window->length - start;
+    if (left >= (size_t)BLOCKS_A_CALL * HFA_HTTP1_BLOCK_SIZE) {
+        window->count += BLOCKS_A_CALL;
+        window->scanner->classify(data, BLOCKS_A_CALL,
+                                  data + (BLOCKS_A_CALL - 1) * HFA_HTTP1_BLOCK_SIZE, blocks);
+        return true;
     }
-    window->count = count;
+
+    size_t count = (left + HFA_HTTP1_BLOCK_SIZE - 1) / HFA_HTTP1_BLOCK_SIZE;
+    window->count += count;
     if (window->length < HFA_HTTP1_BLOCK_SIZE) {
         char copy[HFA_HTTP1_BLOCK_SIZE] = {0}; /* NUL is in no class */
         memcpy(copy, data, left);
-        window->scanner->classify(copy, 1, copy, &window->masks);
-        return;
+        window->scanner->classify(copy, 1, copy, blocks);
+        return true;
     }
     const char *last = window->data + window->length - HFA_HTTP1_BLOCK_SIZE;
-    window->scanner->classify(data, count, last, &window->masks);
+    window->scanner->classify(data, count, last, blocks);
     unsigned missing = (unsigned)(count * HFA_HTTP1_BLOCK_SIZE - left);
-    for (size_t class = 0; class < HFA_HTTP1_CLASSES; class ++) {
-        uint64_t *outside = &window->masks.outside[class][count - 1];
-        *outside = *outside >> missing | ~(UINT64_MAX >> missing);
+    if (missing > 0) {
+        for (size_t class = 0; class < HFA_HTTP1_CLASSES; class ++) {
+            uint64_t *outside = &blocks[count - 1].outside[class];
+            *outside = *outside >> missing | ~(UINT64_MAX >> missing);
+        }
     }
+    return true;
 }
 
 /* Offset of the next byte that is not in `class`, from `at` on; the length of the input if there
  * is none. */
-static inline size_t find_outside(struct window *window, size_t at, enum hfa_http1_class class)
+static size_t find_outside(struct window *window, size_t at, enum hfa_http1_class class)
 {
     for (;;) {
         size_t offset = at - window->start;
         size_t index = offset / HFA_HTTP1_BLOCK_SIZE;
         if (index < window->count) {
-            uint64_t stops = window->masks.outside[class][index] >> (offset % HFA_HTTP1_BLOCK_SIZE);
+            uint64_t stops =
+                window->blocks[index].outside[class] >> (offset % HFA_HTTP1_BLOCK_SIZE);
             if (stops != 0)
                 return at + (unsigned)__builtin_ctzll(stops);
             at = window->start + (index + 1) * HFA_HTTP1_BLOCK_SIZE;
         } else if (at >= window->length) {
             return window->length;
-        } else {
-            move_window(window, at);
+        } else if (!extend_window(window)) {
+            window->start = at;
+            window->count = 0;
         }
     }
+}
+
+/* As find_outside(), for all that a token or a field value may have. */
+static size_t find_end(struct window *window, size_t at, enum hfa_http1_class class,
+                       enum hfa_byte_class allowed)
+{
+    size_t stop = find_outside(window, at, class);
+    while (stop < window->length && hfa_byte_is(window->data[stop], allowed))
+        stop = find_outside(window, stop + 1, class);
+    return stop;
+}
+
+/* Goes through the bytes outside one class one after the other: where the next one is does not
+ * depend on what the parser makes of the last, so a processor looks ahead. */
+struct stops {
+    uint64_t bits; /* of the block at hand, those passed cleared */
+    size_t block;
+};
+
+static inline struct stops stops_from(const struct window *window, size_t at,
+                                      enum hfa_http1_class class)
+{
+    size_t offset = at - window->start;
+    struct stops stops = {0, offset / HFA_HTTP1_BLOCK_SIZE};
+    if (stops.block < window->count)
+        stops.bits = window->blocks[stops.block].outside[class] &
+                     UINT64_MAX << (offset % HFA_HTTP1_BLOCK_SIZE);
+    return stops;
+}
+
+/* False: none is left in the window, which cannot be extended. */
+static inline bool next_stop(struct window *window, struct stops *stops, enum hfa_http1_class class,
+                             size_t *at)
+{
+    while (stops->bits == 0) {
+        if (stops->block + 1 >= window->count && !extend_window(window))
+            return false;
+        stops->block++;
+        stops->bits = window->blocks[stops->block].outside[class];
+    }
+    *at = window->start + stops->block * HFA_HTTP1_BLOCK_SIZE +
+          (unsigned)__builtin_ctzll(stops->bits);
+    stops->bits &= stops->bits - 1;
+    return true;
 }
 
 /* HFA_OK: CRLF stands at the cursor, which stays. */
@@ -201,6 +261,36 @@ static enum hfa_status read_version(struct run *run)
     return HFA_OK;
 }
 
+/* Reads a request line that is whole, in the window, good and of HTTP/1.1. It only accepts: false
+ * leaves the judgement to read_request_line(). */
+static bool read_whole_request_line(struct run *run)
+{
+    struct window *window = &run->window;
+    const char *data = window->data;
+    size_t start = run->at;
+    size_t method_end;
+    size_t target_end;
+    window->start = start;
+    if (!extend_window(window))
+        return false;
+    struct stops stops = stops_from(window, start, HFA_HTTP1_VISIBLE);
+    uint64_t no_name = window->blocks[0].outside[HFA_HTTP1_NAME];
+    if (!next_stop(window, &stops, HFA_HTTP1_VISIBLE, &method_end) ||
+        !next_stop(window, &stops, HFA_HTTP1_VISIBLE, &target_end) ||
+        window->length <= target_end + VERSION_SIZE || data[method_end] != ' ' ||
+        data[target_end] != ' ' ||
+        memcmp(data + target_end + 1, "HTTP/1.1\r\n", VERSION_SIZE) != 0 ||
+        target_end == method_end + 1 || target_end - method_end - 1 > run->limits->target_size ||
+        method_end == start || no_name == 0 ||
+        (unsigned)__builtin_ctzll(no_name) != method_end - start)
+        return false;
+    run->head->method = (struct hfa_bytes){data + start, method_end - start};
+    run->head->target = (struct hfa_bytes){data + method_end + 1, target_end - method_end - 1};
+    run->head->minor_version = 1;
+    run->at = target_end + 1 + VERSION_SIZE;
+    return true;
+}
+
 static enum hfa_status read_request_line(struct run *run)
 {
     struct hfa_http1_head_parser *parser = run->parser;
@@ -210,11 +300,15 @@ static enum hfa_status read_request_line(struct run *run)
         status = skip_empty_lines(run);
         if (status != HFA_OK)
             return status;
+        if (read_whole_request_line(run)) {
+            parser->state = AT_LINE;
+            return HFA_OK;
+        }
         parser->part = run->at;
         parser->state = IN_METHOD;
         /* fallthrough */
     case IN_METHOD:
-        status = end_part(run, find_outside(&run->window, run->at, HFA_HTTP1_TOKEN), ' ',
+        status = end_part(run, find_end(&run->window, run->at, HFA_HTTP1_NAME, HFA_BYTE_TOKEN), ' ',
                           &run->head->method);
         if (status != HFA_OK)
             return status;
@@ -397,87 +491,101 @@ static inline struct hfa_bytes trim_value(const char *start, const char *end)
     return hfa_field_trim((struct hfa_bytes){start, (size_t)(end - start)});
 }
 
-/* Reads field lines up to the empty line that ends the head (RFC 9112 5).
- *
- * The cursor is a local, and the end of a value is looked for from the start of its line, at which
- * the end of the name is looked for too: the two searches then need not wait for each other. */
-static enum hfa_status read_fields(struct run *run)
+/* Reads the field lines that are whole, in the window and good. It only accepts: whatever it stops
+ * at is judged by read_fields(). */
+static enum hfa_status read_whole_lines(struct run *run)
 {
-    struct hfa_http1_head_parser *parser = run->parser;
     struct window *window = &run->window;
     const char *data = window->data;
     size_t length = window->length;
     size_t at = run->at;
-    size_t part = parser->part;
     size_t count = run->head->field_count;
-    enum state state = parser->state;
-    enum hfa_status status;
+    size_t count_max = run->limits->field_count;
+    struct hfa_field *field = run->head->fields + count;
+    enum hfa_status status = HFA_OK;
+    struct stops ends = stops_from(window, at, HFA_HTTP1_LINE);
+    size_t base = window->start;
 
-    for (;;) {
-        struct hfa_field *field = run->head->fields + count;
-        size_t search = at;
-        if (state == AT_LINE) {
-            if (at == length) {
-                status = HFA_AGAIN;
-                break;
-            }
-            if (data[at] == '\r') {
-                run->at = at;
-                run->head->field_count = count;
-                parser->state = state;
-                return end_head(run);
-            }
-            if (count >= run->limits->field_count) {
-                status = refuse(run, 431);
-                break;
-            }
-            part = at;
-            state = IN_NAME;
-        }
-        if (state == IN_NAME) {
-            size_t stop = find_outside(window, at, HFA_HTTP1_TOKEN);
-            at = stop;
-            if (stop == length) {
-                status = HFA_AGAIN;
-                break;
-            }
-            /* RFC 9112 5.1 and 5.2: white space before the colon, or at the start of a line
-             * (obs-fold), is no token character and refused like any other. */
-            if (stop == part || data[stop] != ':') {
-                status = refuse(run, 400);
-                break;
-            }
-            field->name = (struct hfa_bytes){data + part, stop - part};
-            part = stop + 1;
-            state = IN_VALUE;
-            if (search < window->start)
-                search = window->start;
-        }
-        size_t stop = find_outside(window, search, HFA_HTTP1_TEXT);
-        at = stop;
-        if (stop + 1 >= length) {
-            status = stop < length && data[stop] != '\r' ? refuse(run, 400) : HFA_AGAIN;
+    while (count < count_max) {
+        size_t stop;
+        size_t line_feed;
+        if (!next_stop(window, &ends, HFA_HTTP1_LINE, &stop) || stop + 1 >= length ||
+            memcmp(data + stop, "\r\n", 2) != 0 ||
+            !next_stop(window, &ends, HFA_HTTP1_LINE, &line_feed))
             break;
+        /* The line's end is classified and in no name, so the search ends there at the latest. */
+        size_t block = (at - base) / HFA_HTTP1_BLOCK_SIZE;
+        size_t skip = (at - base) % HFA_HTTP1_BLOCK_SIZE;
+        uint64_t no_name = window->blocks[block].outside[HFA_HTTP1_NAME] >> skip;
+        size_t name_end = at + (unsigned)__builtin_ctzll(no_name);
+        if (no_name == 0) {
+            do
+                no_name = window->blocks[++block].outside[HFA_HTTP1_NAME];
+            while (no_name == 0);
+            name_end = base + block * HFA_HTTP1_BLOCK_SIZE + (unsigned)__builtin_ctzll(no_name);
         }
-        /* RFC 9112 2.2 permits a bare LF as a line end; proxies disagree, so it is refused, as is
-         * a CR without LF. */
-        if (memcmp(data + stop, "\r\n", 2) != 0) {
-            status = refuse(run, 400);
+        if (name_end == at || data[name_end] != ':')
             break;
-        }
-        field->value = trim_value(data + part, data + stop);
+        field->name = (struct hfa_bytes){data + at, name_end - at};
+        field->value = trim_value(data + name_end + 1, data + stop);
         at = stop + 2;
         count++;
-        state = AT_LINE;
         status = note_field(run, field);
+        field++;
         if (status != HFA_OK)
             break;
     }
     run->at = at;
     run->head->field_count = count;
-    parser->part = part;
-    parser->state = state;
     return status;
+}
+
+/* Reads field lines up to the empty line that ends the head (RFC 9112 5). */
+static enum hfa_status read_fields(struct run *run)
+{
+    struct hfa_http1_head_parser *parser = run->parser;
+    struct window *window = &run->window;
+    const char *data = window->data;
+    enum hfa_status status;
+
+    for (;;) {
+        if (parser->state == AT_LINE) {
+            status = read_whole_lines(run);
+            if (status != HFA_OK)
+                return status;
+            if (run->at == window->length)
+                return HFA_AGAIN;
+            if (data[run->at] == '\r')
+                return end_head(run);
+            if (run->head->field_count >= run->limits->field_count)
+                return refuse(run, 431);
+            parser->part = run->at;
+            parser->state = IN_NAME;
+        }
+        struct hfa_field *field = run->head->fields + run->head->field_count;
+        if (parser->state == IN_NAME) {
+            /* RFC 9112 5.1 and 5.2: white space before the colon, or at the start of a line
+             * (obs-fold), is no token character and refused like any other. */
+            status = end_part(run, find_end(window, run->at, HFA_HTTP1_NAME, HFA_BYTE_TOKEN), ':',
+                              &field->name);
+            if (status != HFA_OK)
+                return status;
+            parser->state = IN_VALUE;
+        }
+        run->at = find_end(window, run->at, HFA_HTTP1_LINE, HFA_BYTE_TEXT);
+        if (run->at == window->length)
+            return HFA_AGAIN;
+        status = expect_line_end(run);
+        if (status != HFA_OK)
+            return status;
+        field->value = trim_value(data + parser->part, data + run->at);
+        run->at += 2;
+        run->head->field_count++;
+        parser->state = AT_LINE;
+        status = note_field(run, field);
+        if (status != HFA_OK)
+            return status;
+    }
 }
 
 static void move_view(struct hfa_bytes *view, uintptr_t origin, const char *data)

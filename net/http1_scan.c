@@ -1,16 +1,12 @@
 #include "http1_scan.h"
 
-#include <stdatomic.h>
-
 #include "http1_head.h"
 
-/* NULL until first asked for. Threads that race here store the same pointer. */
-static _Atomic(const struct hfa_http1_scanner *) current;
+_Atomic(const struct hfa_http1_scanner *) hfa_http1_scanner_in_use;
 
 const struct hfa_http1_scanner *const *hfa_http1_scanners(void)
 {
-    /* Faster kernels need more of a processor, so what is left out is always at the front. */
-    static const struct hfa_http1_scanner *const with_end[] = {
+    static const struct hfa_http1_scanner *const kernels[] = {
 #if defined(__x86_64__)
         &hfa_http1_scanner_avx2,
         &hfa_http1_scanner_sse2,
@@ -20,25 +16,23 @@ const struct hfa_http1_scanner *const *hfa_http1_scanners(void)
         &hfa_http1_scanner_portable,
         NULL,
     };
+    /* Faster kernels need more of a processor, so those it lacks are all at the front. */
     size_t first = 0;
-    while (!with_end[first]->is_supported())
+    while (!kernels[first]->is_supported())
         first++;
-    return with_end + first;
+    return kernels + first;
 }
 
-const struct hfa_http1_scanner *hfa_http1_scanner_current(void)
+const struct hfa_http1_scanner *hfa_http1_scanner_choose(void)
 {
-    const struct hfa_http1_scanner *scanner = atomic_load_explicit(&current, memory_order_relaxed);
-    if (scanner == NULL) {
-        scanner = hfa_http1_scanners()[0];
-        atomic_store_explicit(&current, scanner, memory_order_relaxed);
-    }
+    const struct hfa_http1_scanner *scanner = hfa_http1_scanners()[0];
+    hfa_http1_scanner_set(scanner);
     return scanner;
 }
 
 void hfa_http1_scanner_set(const struct hfa_http1_scanner *scanner)
 {
-    atomic_store_explicit(&current, scanner, memory_order_relaxed);
+    atomic_store_explicit(&hfa_http1_scanner_in_use, scanner, memory_order_relaxed);
 }
 
 const char *hfa_http1_head_scanner(void)

@@ -20,20 +20,20 @@ static inline uint64_t bits(const uint8x16_t masks[VECTORS])
 }
 
 static void classify(const char *data, size_t count, const char *last,
-                     struct hfa_http1_masks *masks)
+                     struct hfa_http1_block *blocks)
 {
-    /* Token characters by their low half: bit h of entry l is set when 0xhl is a tchar. */
-    static const uint8_t tokens_by_low_half[16] = {0xe8, 0xfc, 0xf8, 0xfc, 0xfc, 0xfc, 0xfc, 0xfc,
-                                                   0xf8, 0xf8, 0xf4, 0x54, 0xd0, 0x54, 0xf4, 0x70};
+    /* Letters, digits and '-' by their low half: bit h of entry l is set when 0xhl is one. */
+    static const uint8_t names_by_low_half[16] = {0xa8, 0xf8, 0xf8, 0xf8, 0xf8, 0xf8, 0xf8, 0xf8,
+                                                  0xf8, 0xf8, 0xf0, 0x50, 0x50, 0x54, 0x50, 0x50};
     static const uint8_t bit_of_high_half[16] = {1, 2, 4, 8, 16, 32, 64, 128};
-    const uint8x16_t low_table = vld1q_u8(tokens_by_low_half);
+    const uint8x16_t low_table = vld1q_u8(names_by_low_half);
     const uint8x16_t high_table = vld1q_u8(bit_of_high_half);
 
     for (size_t i = 0; i < count; i++) {
         if (i + 1 == count)
             data = last;
-        uint8x16_t no_token[VECTORS];
-        uint8x16_t no_text[VECTORS];
+        uint8x16_t no_name[VECTORS];
+        uint8x16_t no_line[VECTORS];
         uint8x16_t unseen[VECTORS];
         for (size_t k = 0; k < VECTORS; k++, data += 16) {
             uint8x16_t bytes = vld1q_u8((const uint8_t *)data);
@@ -42,14 +42,14 @@ static void classify(const char *data, size_t count, const char *last,
             uint8x16_t delete = vceqq_u8(bytes, vdupq_n_u8(0x7f));
             uint8x16_t control =
                 vbicq_u8(vcltq_u8(bytes, vdupq_n_u8(0x20)), vceqq_u8(bytes, vdupq_n_u8('\t')));
-            no_token[k] = vceqzq_u8(vandq_u8(low, high));
-            no_text[k] = vorrq_u8(control, delete);
+            no_name[k] = vceqzq_u8(vandq_u8(low, high));
+            no_line[k] = vorrq_u8(control, delete);
             unseen[k] =
                 vorrq_u8(vcltq_u8(bytes, vdupq_n_u8(0x21)), vcgeq_u8(bytes, vdupq_n_u8(0x7f)));
         }
-        masks->outside[HFA_HTTP1_TOKEN][i] = bits(no_token);
-        masks->outside[HFA_HTTP1_TEXT][i] = bits(no_text);
-        masks->outside[HFA_HTTP1_VISIBLE][i] = bits(unseen);
+        blocks[i].outside[HFA_HTTP1_NAME] = bits(no_name);
+        blocks[i].outside[HFA_HTTP1_LINE] = bits(no_line);
+        blocks[i].outside[HFA_HTTP1_VISIBLE] = bits(unseen);
     }
 }
 

@@ -12,7 +12,7 @@ static inline uint64_t gather(uint64_t classes, unsigned bit)
 }
 
 static void classify(const char *data, size_t count, const char *last,
-                     struct hfa_http1_masks *masks)
+                     struct hfa_http1_block *blocks)
 {
     for (size_t i = 0; i < count; i++) {
         if (i + 1 == count)
@@ -23,16 +23,16 @@ static void classify(const char *data, size_t count, const char *last,
             uint64_t classes = 0;
             for (unsigned k = 0; k < 8; k++)
                 classes |= (uint64_t)hfa_byte_classes[bytes[k]] << (8 * k);
-            inside[HFA_HTTP1_TOKEN] |= gather(classes, 0) << shift;
-            inside[HFA_HTTP1_TEXT] |= gather(classes, 1) << shift;
+            inside[HFA_HTTP1_NAME] |= gather(classes, 0) << shift;
+            inside[HFA_HTTP1_LINE] |= gather(classes, 1) << shift;
             inside[HFA_HTTP1_VISIBLE] |= gather(classes, 2) << shift;
         }
         for (size_t class = 0; class < HFA_HTTP1_CLASSES; class ++)
-            masks->outside[class][i] = ~inside[class];
+            blocks[i].outside[class] = ~inside[class];
     }
 }
 
-_Static_assert(HFA_BYTE_TOKEN == 1 << 0 && HFA_BYTE_TEXT == 1 << 1 && HFA_BYTE_VISIBLE == 1 << 2,
+_Static_assert(HFA_BYTE_NAME == 1 << 0 && HFA_BYTE_LINE == 1 << 1 && HFA_BYTE_VISIBLE == 1 << 2,
                "gather() above names the bits of the table");
 
 static bool is_supported(void)

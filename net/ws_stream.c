@@ -151,12 +151,13 @@ size_t hfa_ws_stream_input(struct hfa_ws_stream *stream, char *data, size_t leng
 
 bool hfa_ws_stream_wants_input(const struct hfa_ws_stream *stream)
 {
-    const struct hfa_limits *limits = limits_of(stream);
-
     /* Pings are answered from the output: a peer that does not read gets no more answers. */
-    if (stream->carrier->output.length >= limits->response_buffer)
+    if (stream->carrier->output.length >= limits_of(stream)->response_buffer)
         return false;
-    return stream->exchange == NULL || stream->exchange->messages_size < limits->request_buffer;
+    /* One message at a time: what the application answers to it leaves before a close behind it is
+     * looked at. After our own close only the peer's matters. */
+    return stream->exchange == NULL || stream->exchange->messages == NULL ||
+           !hfa_ws_conn_is_open(&stream->codec);
 }
 
 void hfa_ws_stream_on_timeout(struct hfa_ws_stream *stream)

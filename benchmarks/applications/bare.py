@@ -15,7 +15,7 @@ CONSTANT = b'{"hello":"world"}'
 
 async def app(
     scope: Message,
-    receive: Callable[[], Awaitable[Message]],
+    _receive: Callable[[], Awaitable[Message]],
     send: Callable[[Message], Awaitable[None]],
 ) -> None:
     """Answer a request; other kinds of connection are refused as an ASGI application should."""

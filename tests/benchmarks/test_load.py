@@ -99,7 +99,7 @@ def test_one_wrong_answer_among_right_ones_is_found(serve: Serve, load: Load) ->
 def test_broken_framing_is_an_error_and_ends_the_connection(
     serve: Serve, load: Load, answer: bytes, piece: int | None
 ) -> None:
-    server: Any = serve(lambda number: answer if server.connections == 1 else GOOD, piece)
+    server: Any = serve(lambda _: answer if server.connections == 1 else GOOD, piece)
     outcome = load(server.port)
     assert outcome.errors() == {"framing": 1, "closed": 1}
     assert outcome.report["reconnects"] == 1
@@ -143,14 +143,14 @@ def test_body_that_ends_with_the_connection_is_complete(serve: Serve, load: Load
 
 
 def test_silence_is_an_error_after_the_timeout(serve: Serve, load: Load) -> None:
-    server: Any = serve(lambda number: b"" if server.connections == 1 else GOOD)
+    server: Any = serve(lambda _: b"" if server.connections == 1 else GOOD)
     server._piece = 1
     outcome = load(server.port, "--timeout", "0.2")
     assert outcome.errors() == {"timeout": 1}
 
 
 def test_an_answer_nobody_asked_for_is_an_error(serve: Serve, load: Load) -> None:
-    server: Any = serve(lambda number: GOOD + GOOD if server.connections == 1 else GOOD)
+    server: Any = serve(lambda _: GOOD + GOOD if server.connections == 1 else GOOD)
     outcome = load(server.port)
     assert outcome.errors() == {"unwanted": 1}
     assert outcome.report["reconnects"] == 1

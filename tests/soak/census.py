@@ -8,8 +8,9 @@ import random
 import time
 from dataclasses import dataclass
 
-from benchmarks import process_tree
 from tests.soak.http_client import Connection, Unanswered, request
+
+from benchmarks import process_tree
 
 SETTLE_SECONDS = 40.0
 

@@ -74,7 +74,7 @@ class Connection:
             )
         except (OSError, asyncio.TimeoutError) as error:
             raise Unanswered(f"no connection: {error!r}") from error
-        raw = self._writer.get_extra_info("socket")
+        raw = self.writer.get_extra_info("socket")
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
 import signal
@@ -111,14 +112,10 @@ class Server:
         status: int | None = None
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        try:
+        with contextlib.suppress(asyncio.TimeoutError):
             status = await asyncio.wait_for(process.wait(), seconds)
-        except asyncio.TimeoutError:
-            pass
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         await process.wait()
         if self._watcher is not None:
             await self._watcher

@@ -9,13 +9,13 @@ import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from tests.soak.app import FILE_SIZE, pattern
 from tests.soak.http_client import Answer, Connection, Unanswered, chunked, request
 from tests.soak.websocket_client import BINARY, CLOSE, PING, PONG, TEXT, WebSocketClient, frame
 
 KEPT_FAILURES = 20
+LEAVER_SECONDS = 5.0  # how long one who leaves waits for something before it does
 
 
 @dataclass
@@ -353,10 +353,10 @@ async def websocket_refused(visit: Visit, connection: Connection) -> None:
     visit.expect(status == 403, f"refused WebSocket got {status}")
 
 
-# --- leavers ----------------------------------------------------------------------------------------
+# --- leavers --------------------------------------------------------------------------------------
 
 
-async def leave_at_once(visit: Visit, connection: Connection) -> None:
+async def leave_at_once(_: Visit, __: Connection) -> None:
     """Connect and leave."""
 
 
@@ -391,7 +391,7 @@ async def leave_in_answer(visit: Visit, connection: Connection) -> None:
         ("/download?size=3000000", "/stream?count=1000&pause=0.01", "/endless", "/file")
     )
     await connection.send(request("GET", path, visit.port))
-    await asyncio.wait_for(connection.reader.read(rng.randrange(1, 200_000)), 60)
+    await asyncio.wait_for(connection.reader.read(rng.randrange(1, 200_000)), LEAVER_SECONDS)
     await asyncio.sleep(rng.choice((0.0, 0.0, 0.05)))
 
 
@@ -407,7 +407,7 @@ async def leave_in_pipeline(visit: Visit, connection: Connection) -> None:
     batch = b"".join(_simple(visit)[0] for _ in range(visit.rng.randrange(2, 30)))
     await connection.send(batch[: visit.rng.randrange(1, len(batch))])
     if visit.rng.random() < 0.5:
-        await asyncio.wait_for(connection.reader.read(100), 60)
+        await asyncio.wait_for(connection.reader.read(100), LEAVER_SECONDS)
 
 
 async def stop_reading(visit: Visit, connection: Connection) -> None:
@@ -426,7 +426,7 @@ async def half_close(visit: Visit, connection: Connection) -> None:
     """Say that nothing more will come, and read whatever the server makes of it."""
     await connection.send(request("GET", "/stream?count=5&pause=0.01", visit.port))
     connection.writer.write_eof()
-    await asyncio.wait_for(connection.reader.read(1_000_000), 60)
+    await asyncio.wait_for(connection.reader.read(1_000_000), LEAVER_SECONDS)
 
 
 async def leave_in_frame(visit: Visit, connection: Connection) -> None:
@@ -443,7 +443,7 @@ async def leave_in_frame(visit: Visit, connection: Connection) -> None:
     await asyncio.sleep(rng.choice((0.0, 0.02)))
 
 
-async def leave_after_close_frame(visit: Visit, connection: Connection) -> None:
+async def leave_after_close_frame(_: Visit, connection: Connection) -> None:
     """Close a WebSocket, and leave without waiting for the answer."""
     socket = WebSocketClient(connection)
     if await socket.open("/ticks") == 101:
@@ -468,7 +468,7 @@ async def break_websocket(visit: Visit, connection: Connection) -> None:
             )
         )
     )
-    await asyncio.wait_for(connection.reader.read(1000), 60)
+    await asyncio.wait_for(connection.reader.read(1000), LEAVER_SECONDS)
 
 
 Behaviour = Callable[[Visit, Connection], Awaitable[None]]
@@ -547,6 +547,3 @@ def behaviours() -> list[str]:
     return [
         f"{getattr(entry, '__name__', entry)}{mark}" for group, mark in marks for entry in group
     ]
-
-
-__all__: list[Any] = ["LEAVERS", "WELL_BEHAVED", "Ledger", "behaviours", "one_visit"]

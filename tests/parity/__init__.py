@@ -1,0 +1,1 @@
+"""One body, two servers: the same bytes in, the same bytes and the same observations out."""

@@ -1,0 +1,138 @@
+"""Where the reference server has a quirk, the RFC and the safe choice are ours instead."""
+
+import pytest
+
+from .applications import answering, get, read_body
+
+OK = answering(b"ok", headers=[(b"content-length", b"2")])
+
+
+def everything(request: bytes):
+    """Send, then read until the server closes."""
+
+    def script(wire):
+        wire.send(request)
+        return wire.rest()
+
+    return script
+
+
+def test_http_1_0_is_answered_as_1_0_and_closed(ours):
+    """RFC 9112 2.6: a version that the client knows."""
+    wire = ours(OK, everything(get(version="1.0"))).wire
+    assert wire.startswith(b"HTTP/1.0 200 OK\r\n") and b"connection: close" in wire
+
+
+def test_http_1_0_keeps_the_connection_when_it_asks_to(ours):
+    """RFC 9112 C.2.2: keep-alive has to be asked for and confirmed."""
+
+    def script(wire):
+        request = get("/", "connection: keep-alive", version="1.0")
+        wire.send(request)
+        first = wire.response()
+        wire.send(request)
+        return first + wire.response()
+
+    assert ours(OK, script).wire.count(b"connection: keep-alive") == 2
+
+
+def test_http_1_0_is_never_sent_chunks(ours):
+    """RFC 9112 6.1: the end of the connection ends the body."""
+    wire = ours(answering(b"one", b"two"), everything(get(version="1.0"))).wire
+    assert wire.endswith(b"\r\n\r\nonetwo") and b"chunked" not in wire
+
+
+REFUSED = {
+    "content-length-and-chunked": get(
+        "/", "content-length: 4", "transfer-encoding: chunked", method="POST"
+    ),
+    "two-lengths": get("/", "content-length: 4", "content-length: 5", method="POST"),
+    "same-length-twice": get("/", "content-length: 4", "content-length: 4", method="POST"),
+    "length-list": get("/", "content-length: 4, 4", method="POST"),
+    "signed-length": get("/", "content-length: +4", method="POST"),
+    "chunked-twice": get("/", "transfer-encoding: chunked, chunked", method="POST"),
+    "space-before-colon": get("/", "x-a : b"),
+    "folded": get("/", "x-a: b\r\n c"),
+    "nul": get("/", "x-a: \0"),
+    "bare-lf": b"GET / HTTP/1.1\nhost: a\n\n",
+    "bare-cr": get("/", "x-a: b\rc"),
+    "two-hosts": get("/", "host: other"),
+    "no-host": b"GET / HTTP/1.1\r\n\r\n",
+    "bad-host": b"GET / HTTP/1.1\r\nhost: a/b\r\n\r\n",
+    "garbage": b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+    "chunk-size": get("/", "transfer-encoding: chunked", method="POST") + b"x\r\n",
+    "chunk-extension": get("/", "transfer-encoding: chunked", method="POST") + b"1;a=b\r\nx\r\n",
+}
+
+
+@pytest.mark.parametrize("request_", REFUSED.values(), ids=REFUSED)
+def test_what_two_parsers_could_read_in_two_ways_is_refused_and_closed(ours, request_):
+    """RFC 9112 11.2: request smuggling lives on leniency."""
+    wire = ours(lambda seen: _reading(seen), everything(request_)).wire
+    assert wire.startswith(b"HTTP/1.1 400 ") and wire.count(b"HTTP/1.1") == 1
+
+
+def _reading(seen):
+    async def app(scope, receive, send):
+        await read_body(receive)
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (get("/", "transfer-encoding: gzip", method="POST"), 501),
+        (get("/" + "a" * 40_000), 414),
+        (get("/", "x-a: " + "b" * 70_000), 431),
+        (get("/", *[f"x-{i}: a" for i in range(200)]), 431),
+        (get("/", "expect: something", method="POST"), 417),
+        (get(version="2.0"), 505),
+    ],
+    ids=["coding", "target", "head", "fields", "expectation", "version"],
+)
+def test_what_is_too_much_or_unknown_is_refused_with_its_own_status(ours, request_, status):
+    """RFC 9110 15: each has a status of its own; all are closed behind."""
+    assert ours(OK, everything(request_)).wire.startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_any_token_is_a_method(ours):
+    """RFC 9110 9.1: the application decides which methods it knows."""
+    made = answering(b"ok", headers=[(b"content-length", b"2")], note=lambda s: s["method"])
+    assert ours(made, get(method="BREW")).seen == ["BREW"]
+
+
+def test_white_space_around_values_is_no_part_of_them(ours):
+    """RFC 9110 5.5."""
+    made = answering(
+        b"ok", headers=[(b"content-length", b"2")], note=lambda s: dict(s["headers"])[b"x-a"]
+    )
+    assert ours(made, get("/", "x-a: \t b \t ")).seen == [b"b"]
+
+
+def test_the_authority_of_an_absolute_target_replaces_host(ours):
+    """RFC 9112 3.2.2."""
+    made = answering(
+        b"ok",
+        headers=[(b"content-length", b"2")],
+        note=lambda s: (s["path"], dict(s["headers"])[b"host"]),
+    )
+    assert ours(made, get("http://other.example/a")).seen == [("/a", b"other.example")]
+
+
+def test_an_expectation_that_was_never_answered_closes_the_connection(ours):
+    """Whether the body still comes is the client's choice: what follows could be read either way."""
+    request = get("/", "content-length: 4", "expect: 100-continue", method="POST")
+    assert b"connection: close" in ours(OK, everything(request)).wire
+
+
+def test_a_client_that_closes_its_own_half_is_still_answered(ours):
+    """TCP lets it: `printf ... | nc` does so."""
+    import socket
+
+    def script(wire):
+        wire.send(get())
+        wire.socket.shutdown(socket.SHUT_WR)
+        return wire.rest()
+
+    assert ours(OK, script).wire.endswith(b"\r\n\r\nok")

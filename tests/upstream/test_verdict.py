@@ -1,0 +1,95 @@
+"""A run is judged good only if its failures are excused and its requests crossed the socket."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from .over_socket.settings import Settings
+from .suites import SUITES, Suite
+from .verdict import Verdict, conditions, judge, read_excused
+
+SUITE = Suite("demo", "1.0", "", (), tests=2, http=2, websockets=1, apps=1)
+OVER_UVICORN = Settings(server="uvicorn")
+GOOD_USE = Counter(http=2, websocket=1)
+PASSED = {"a": "passed", "b": "passed"}
+
+
+def judged(
+    outcomes: dict[str, str],
+    use: Counter[str] = GOOD_USE,
+    excused: dict[str, str] | None = None,
+    settings: Settings = OVER_UVICORN,
+    complete: bool = True,
+) -> Verdict:
+    return judge(SUITE, settings, outcomes, use, excused or {}, complete=complete)
+
+
+def test_run_that_passes_and_crossed_the_socket_is_good() -> None:
+    assert judged(PASSED).problems == []
+
+
+def test_failure_that_is_not_excused_is_a_problem() -> None:
+    verdict = judged({"a": "passed", "b": "failed"})
+    assert verdict.failed == ["b"]
+    assert verdict.problems == ["1 tests failed that are not excused"]
+
+
+def test_excused_failure_is_no_problem() -> None:
+    verdict = judged({"a": "passed", "b": "failed"}, excused={"b": "a reason"})
+    assert (verdict.failed_excused, verdict.problems) == (["b"], [])
+
+
+def test_excused_case_that_passes_is_reported_for_removal() -> None:
+    verdict = judged(PASSED, excused={"b": "a reason"})
+    assert "now passes, remove from excused.txt: b" in "\n".join(verdict.lines())
+
+
+@pytest.mark.parametrize("use", [Counter(), Counter(http=1, websocket=1), Counter(http=2)])
+def test_complete_run_below_a_floor_is_a_problem(use: Counter[str]) -> None:
+    assert judged(PASSED, use).problems
+
+
+def test_selection_needs_only_one_exchange_over_the_socket() -> None:
+    assert judged({"a": "passed"}, Counter(websocket=1), complete=False).problems == []
+    assert judged({"a": "passed"}, Counter(), complete=False).problems
+
+
+def test_request_that_stayed_in_the_process_is_a_problem() -> None:
+    assert judged(PASSED, GOOD_USE + Counter(in_process=1)).problems
+
+
+def test_run_that_lost_tests_is_a_problem() -> None:
+    assert judged({"a": "passed"}).problems
+
+
+def test_class_mode_without_our_applications_is_a_problem() -> None:
+    settings = Settings(server="none", install=True)
+    assert judged(PASSED, Counter(), settings=settings).problems
+    assert judged(PASSED, Counter(app_installed=1), settings=settings).problems == []
+
+
+def test_conditions_name_the_server_and_how_it_is_used() -> None:
+    bare = Settings(server="hyper", bare=True)
+    assert conditions(SUITE, bare, is_root=False) == {"demo:socket", "demo:hyper", "demo:bare"}
+    assert conditions(SUITE, Settings(), is_root=True) == {"demo:root"}
+
+
+def test_excused_line_without_a_reason_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "excused.txt"
+    file.write_text("demo:socket\ttests/test_a.py::test_b\n")
+    with pytest.raises(ValueError, match="excused.txt:1"):
+        read_excused({"demo:socket"}, file)
+
+
+def test_every_excused_line_is_of_a_known_suite_and_given_once() -> None:
+    seen: set[tuple[str, str]] = set()
+    for name in SUITES:
+        for where in ("root", "socket", "bare", "uvicorn", "uvicorn-h11", "hyper"):
+            for test_id in read_excused({f"{name}:{where}"}):
+                assert (name, test_id) not in seen
+                seen.add((name, test_id))
+    lines = (Path(__file__).parent / "excused.txt").read_text().splitlines()
+    assert len(seen) == len([line for line in lines if line and not line.startswith("#")])
