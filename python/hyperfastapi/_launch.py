@@ -38,7 +38,10 @@ def run_application(config: Config, app: Any) -> None:
     _logging.configure(config)
     if config.workers > 1:
         _warn_of_threads("run_native()")
-    code = _run(config, lambda: app)
+    try:
+        code = _run(config, lambda: app)
+    except KeyboardInterrupt:
+        return  # it has asked us to stop, and we have
     if code:
         sys.exit(code)
 
@@ -123,6 +126,6 @@ def _run(config: Config, load: Loader) -> int:
 
         # The server takes a copy: the original stays with the listeners, who close it.
         fds = [os.dup(fd) for fd in listeners.for_worker(0)]
-        return serve_here(config, load, fds, on_started=started)
+        return serve_here(config, load, fds, on_started=started, on_stopped=listeners.close)
     finally:
         listeners.close()
