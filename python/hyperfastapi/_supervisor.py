@@ -76,6 +76,7 @@ class Supervisor:
         self._backoff: dict[int, float] = {}
         self._restart_at: dict[int, float] = {}
         self._replacing: list[int] = []
+        self._others_started = False
         self._announced = False
         self._wakeup, self._wakeup_write = os.pipe()
         for fd in (self._wakeup, self._wakeup_write):
@@ -124,8 +125,8 @@ class Supervisor:
 
     def _supervise(self) -> tuple[int, int | None]:
         """The exit code, and the signal that ended it."""
-        for index in range(self._wanted):
-            self._start(index)
+        # An application that can't start says so once, not once a worker: the first goes ahead.
+        self._start(0)
         while True:
             for code in self._reap():
                 self._end(signal.SIGTERM)
@@ -136,6 +137,7 @@ class Supervisor:
                     self._end(number)
                     return 0, number
                 self._adjust(number)
+            self._start_others()
             self._announce()
             self._replace_next()
             self._restart_due()
@@ -143,8 +145,18 @@ class Supervisor:
             due = [at - time.monotonic() for at in self._restart_at.values()]
             self._wait(max(0.0, min([1.0, *due])) if self._workers else 0.05)
 
+    def _start_others(self) -> None:
+        """Start the workers that the first one's start-up has held back, once it is ready."""
+        if self._others_started or not any(worker.ready for worker in self._workers.values()):
+            return
+        self._others_started = True
+        for index in range(1, self._wanted):
+            self._start(index)
+
     def _announce(self) -> None:
-        if self._announced or not all(worker.ready for worker in self._workers.values()):
+        if self._announced or not self._others_started:
+            return
+        if not all(worker.ready for worker in self._workers.values()):
             return
         self._announced = True
         logger.info(
@@ -157,7 +169,8 @@ class Supervisor:
             self._replacing = sorted(worker.index for worker in self._workers.values())
         elif number == signal.SIGTTIN:
             self._wanted += 1
-            self._start(self._wanted - 1)
+            if self._others_started:
+                self._start(self._wanted - 1)
         elif number == signal.SIGTTOU and self._wanted > 1:
             self._wanted -= 1
             for worker in self._workers.values():
