@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -21,8 +22,8 @@ _TARGET_HELP = (
 def _add_setting(group: Any, name: str, setting: _config.Setting) -> None:
     flag = _config.flag_of(name)
     text = setting.help.replace("%", "%%") + f" [{_config.variable_of(name)}]"
-    default = _config.Config.__dataclass_fields__[name].default
-    if isinstance(default, bool):
+    # The annotations are text: those of yes-or-no settings, with or without a third answer.
+    if _config.Config.__dataclass_fields__[name].type in ("bool", "bool | None"):
         group.add_argument(
             flag, dest=name, action=argparse.BooleanOptionalAction, default=None, help=text
         )
@@ -128,4 +129,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     from . import _launch
 
-    return _launch.run_command(config, parsed.target)
+    try:
+        return _launch.run_command(config, parsed.target)
+    except KeyboardInterrupt:
+        # The server has stopped as asked. The exit status says by what, without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+        raise
