@@ -173,6 +173,7 @@ class Supervisor:
                 self._start(self._wanted - 1)
         elif number == signal.SIGTTOU and self._wanted > 1:
             self._wanted -= 1
+            self._listeners.drop_from(self._wanted)
             for worker in self._workers.values():
                 if worker.index == self._wanted:
                     self._kill(worker, signal.SIGTERM)
@@ -285,12 +286,14 @@ class Supervisor:
         os.close(self._wakeup_write)
         logger.info("Started server process [%d]", os.getpid())
         own = [os.dup(fd) for fd in fds]
+        shared = self._listeners.shared
+        self._listeners.leave()
         return _launch.serve_here(
             self._config,
             self._load,
             own,
             on_started=lambda: _tell(ready),
-            shared=self._listeners.shared,
+            shared=shared,
             parent_alive=alive,
         )
 
