@@ -47,7 +47,7 @@ def run(config: Config, load: Callable[[], Any]) -> int:
 
     before = {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
     logger.info("hyperfastapi running on %s (Press CTRL+C to quit)", listeners.describe())
-    child = _fork(config, load, listeners)
+    child: int | None = None
     try:
         for changes in watchfiles.watch(
             *directories,
@@ -59,6 +59,10 @@ def run(config: Config, load: Callable[[], Any]) -> int:
         ):
             if ending:
                 break
+            if child is None:
+                # Only now is anything watched: a change during the import must not be missed.
+                child = _fork(config, load, listeners)
+                continue
             changed = [path for _, path in changes if _is_watched(config, path)]
             if not changed:
                 continue
@@ -68,7 +72,8 @@ def run(config: Config, load: Callable[[], Any]) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        _end(child)
+        if child is not None:
+            _end(child)
         listeners.close()
     for number in ending[:1]:
         signal.raise_signal(number)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from served_process import ServedProcess
-
-Run = Callable[..., ServedProcess]
+from served_process import Run, ServedProcess
 
 _PROBE = Path(__file__).with_name("probe_app.py")
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -172,3 +172,7 @@ class ServedProcess:
         except ProcessLookupError:
             pass
         self.wait()
+
+
+Run = Callable[..., ServedProcess]
+"""What the fixtures give: arguments and variables in, a started process out."""

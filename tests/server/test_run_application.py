@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from served_process import Run
 from wire_client import get
 
 FASTAPI_APP = """

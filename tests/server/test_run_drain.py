@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from conftest import Run
-from served_process import ServedProcess
+from served_process import Run, ServedProcess
 from wire_client import Connection
 
 SHORT = ("--timeout-graceful-shutdown", "0.3")

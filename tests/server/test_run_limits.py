@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from conftest import Run
+from served_process import Run
 from wire_client import Connection, get
 
 
@@ -72,7 +72,7 @@ def test_idle_connection_is_closed_without_a_word(serve: Run) -> None:
 
 
 def test_request_beyond_the_concurrency_limit_is_answered_with_503(serve: Run) -> None:
-    server = serve("main:app", "--limit-concurrency", "2")
+    server = serve("main:app", "--limit-concurrency", "1")
     with Connection(server.port) as first:
         first.request("/echo", "content-length: 1", method="POST")
         server.wait_for_output("^entered /echo")
@@ -106,8 +106,10 @@ def test_server_ends_after_its_last_request(serve: Run) -> None:
 
 def test_worker_is_replaced_after_its_last_request(serve: Run) -> None:
     server = serve("main:app", "--limit-max-requests", "1", "--workers", "2")
-    pids = {get(server.port).json()["pid"] for _ in range(5)}
-    assert len(pids) >= 3
+    ended = get(server.port).json()["pid"]
+    server.wait_for_log("Application startup complete", 3)
+    assert server.worker_pids()[2] != ended
+    assert get(server.port).status == 200
     assert server.stop() == -signal.SIGTERM
 
 
@@ -125,4 +127,8 @@ def test_websocket_that_answers_no_ping_is_closed(serve: Run) -> None:
     with Connection(server.port) as connection:
         assert connection.upgrade("/ws").status == 101
         assert connection.frame()[0] == 9
-        server.wait_for_output("^left WebSocket with 1011$")
+        while (frame := connection.frame())[0] == 9:
+            pass
+        assert (frame[0], frame[1][:2]) == (8, (1011).to_bytes(2, "big"))
+        assert connection.rest() == b""
+    server.wait_for_output("^left WebSocket")

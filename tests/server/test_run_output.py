@@ -6,7 +6,7 @@ import re
 import signal
 
 import pytest
-from conftest import Run
+from served_process import Run
 from wire_client import Connection, get
 
 

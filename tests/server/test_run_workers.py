@@ -8,8 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Run
-from served_process import BOUND, ServedProcess
+from served_process import BOUND, Run, ServedProcess
 from wire_client import Answer, Connection, get
 
 LISTENERS = pytest.mark.parametrize("listener", ["tcp", "unix"])
