@@ -12,7 +12,7 @@ from benchmarks.table import markdown, rows, scenario
 _HEAD = """\
 # Benchmarks
 
-This page and its chart are written by `make bench DOCS=1` or `python -m benchmarks --docs`; do not
+This page and its chart are written by `python -m benchmarks --docs`; do not
 edit them by hand. Run `make bench` to get the figures of your own machine.
 
 Numbers from different machines, or from the same machine on different days, say little. So all

@@ -56,7 +56,7 @@ enum conn_state { CONN_DOWN, CONN_CONNECTING, CONN_UP };
 struct load_conn {
     int fd;
     enum conn_state state;
-    bool wait_writable; /* EPOLLOUT is being waited for */
+    bool wait_writable; /* the socket took no more; EPOLLOUT will tell when it does */
     bool available;     /* stands in the queue of connections with room (open loop) */
     unsigned outstanding;
     unsigned oldest;      /* index into started of the oldest request under way */
@@ -209,11 +209,14 @@ static void end_measuring(struct load *load)
 
 /* --- connections ------------------------------------------------------------------------------ */
 
-static void watch(const struct load *load, struct load_conn *conn, uint32_t events, int operation)
+/* Edge-triggered, and registered once: the kernel need not look at a connection again that had all
+ * its input read, which makes the load cheaper than a server that does the usual. */
+static void watch(const struct load *load, struct load_conn *conn)
 {
-    struct epoll_event event = {.events = events, .data.ptr = conn};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                .data.ptr = conn};
 
-    if (epoll_ctl(load->epoll, operation, conn->fd, &event) < 0) {
+    if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, conn->fd, &event) < 0) {
         fail("epoll_ctl");
     }
 }
@@ -246,7 +249,7 @@ static void conn_connect(struct load *load, struct load_conn *conn)
         conn->state = CONN_DOWN; /* the sweep tries again */
         return;
     }
-    watch(load, conn, EPOLLOUT, EPOLL_CTL_ADD);
+    watch(load, conn);
 }
 
 static void conn_close(struct load *load, struct load_conn *conn)
@@ -306,19 +309,13 @@ static void conn_flush(struct load *load, struct load_conn *conn)
                 conn_replace(load, conn, ERROR_CLOSED, strerror(errno));
                 return;
             }
-            if (!conn->wait_writable) {
-                conn->wait_writable = true;
-                watch(load, conn, EPOLLIN | EPOLLOUT, EPOLL_CTL_MOD);
-            }
+            conn->wait_writable = true;
             return;
         }
         conn->unsent -= (uint64_t)sent;
         conn->write_offset = (conn->write_offset + (size_t)sent) % load->options->request_length;
     }
-    if (conn->wait_writable) {
-        conn->wait_writable = false;
-        watch(load, conn, EPOLLIN, EPOLL_CTL_MOD);
-    }
+    conn->wait_writable = false;
 }
 
 /* Sends count requests that were due at due_ns. */
@@ -364,7 +361,6 @@ static void on_connected(struct load *load, struct load_conn *conn)
     }
     conn->state = CONN_UP;
     load->conns_up++;
-    watch(load, conn, EPOLLIN, EPOLL_CTL_MOD);
     if (sending(load)) {
         conn_begin(load, conn);
     }
@@ -422,16 +418,21 @@ static bool on_answer(struct load *load, struct load_conn *conn, uint64_t now)
     return true;
 }
 
-static void on_readable(struct load *load, struct load_conn *conn)
+/* Reads what has come, up to the size of input. Returns how much; 0 if there was nothing, or the
+ * connection was given up. */
+static size_t read_answers(struct load *load, struct load_conn *conn)
 {
     size_t used = 0;
+    ssize_t got;
 
-    ssize_t got = recv(conn->fd, input, sizeof(input), 0);
+    do {
+        got = recv(conn->fd, input, sizeof(input), 0);
+    } while (got < 0 && errno == EINTR);
     if (got < 0) {
-        if (errno != EAGAIN && errno != EINTR) {
+        if (errno != EAGAIN) {
             conn_replace(load, conn, ERROR_CLOSED, strerror(errno));
         }
-        return;
+        return 0;
     }
     uint64_t now = now_ns();
     if (got == 0) {
@@ -441,7 +442,7 @@ static void on_readable(struct load *load, struct load_conn *conn)
                          event == HFA_RESPONSE_BROKEN ? conn->reader.problem
                                                       : "closed by the server");
         }
-        return;
+        return 0;
     }
     if (load->phase == PHASE_MEASURE) {
         load->bytes_received += (uint64_t)got;
@@ -451,16 +452,17 @@ static void on_readable(struct load *load, struct load_conn *conn)
         if (event == HFA_RESPONSE_BROKEN) {
             count_errors(load, conn, ERROR_FRAMING, 1, conn->reader.problem);
             conn_replace(load, conn, ERROR_CLOSED, conn->reader.problem);
-            return;
+            return 0;
         }
         if (event == HFA_RESPONSE_DONE && !on_answer(load, conn, now)) {
-            return;
+            return 0;
         }
     }
     /* Only now that all input is read: an answer too many must not pass for the next request's. */
     if (sending(load) && load->options->rate == 0 && conn->outstanding == 0) {
         conn_send(load, conn, load->options->pipeline, now, now);
     }
+    return (size_t)got;
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */
@@ -553,12 +555,17 @@ static void handle_event(struct load *load, const struct epoll_event *event)
     } else if (conn->state == CONN_CONNECTING) {
         on_connected(load, conn);
     } else if (conn->state == CONN_UP) {
-        int fd = conn->fd;
-        if ((event->events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
-            on_readable(load, conn);
-        }
-        if (conn->state == CONN_UP && conn->fd == fd && (event->events & EPOLLOUT) != 0) {
+        const uint32_t ended = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+        if ((event->events & EPOLLOUT) != 0 && conn->wait_writable) {
             conn_flush(load, conn);
+        }
+        if ((event->events & (EPOLLIN | ended)) != 0) {
+            /* Behind the last bytes of a connection that has ended there is no further edge. */
+            bool to_the_end = (event->events & ended) != 0;
+            size_t got = sizeof(input);
+            while (conn->state == CONN_UP && (got == sizeof(input) || (to_the_end && got > 0))) {
+                got = read_answers(load, conn);
+            }
         }
     }
 }

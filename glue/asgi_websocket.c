@@ -71,6 +71,7 @@ static PyObject *next_event(struct hfa_asgi_call *call)
            (message = hfa_exchange_take_message(call->exchange)) != NULL) {
         /* After the application's own close it has its event already. */
         PyObject *event = call->close_sent ? NULL : event_of_message(state, message);
+        call->close_received |= message->kind == HFA_MESSAGE_CLOSE;
         hfa_exchange_free_message(message);
         hfa_server_object_output(call->server, HFA_OUTPUT_LATER);
         if (event != NULL || PyErr_Occurred())
@@ -432,13 +433,23 @@ int hfa_asgi_websocket_send(struct hfa_asgi_call *call, PyObject *message)
     const struct hfa_state *state = call->server->state;
     int result = -1;
 
-    if (call->exchange == NULL || (call->is_disconnected && call->exchange->stream == NULL))
-        return raise_disconnected(call);
-    if (!hfa_exchange_is_writable(call->exchange))
-        return 0;
     PyObject *type = hfa_asgi_message_item(message, state->str_type, true);
     if (type == NULL)
         return -1;
+    /* To close what the client has closed is no mistake. */
+    if (call->close_received &&
+        PyObject_RichCompareBool(type, state->str_websocket_close, Py_EQ) > 0) {
+        Py_DECREF(type);
+        return 1;
+    }
+    if (call->exchange == NULL || (call->is_disconnected && call->exchange->stream == NULL)) {
+        Py_DECREF(type);
+        return raise_disconnected(call);
+    }
+    if (!hfa_exchange_is_writable(call->exchange)) {
+        Py_DECREF(type);
+        return 0;
+    }
     if (!call->handshake_complete && call->denial == NULL)
         result = send_in_handshake(call, type, message);
     else if (!call->close_sent && call->denial == NULL)

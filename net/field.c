@@ -70,20 +70,13 @@ enum hfa_status hfa_field_parse_content_length(struct hfa_bytes value, uint64_t 
     return HFA_OK;
 }
 
-/* RFC 3986 3.2.3: *DIGIT, so it may be empty; what no TCP or UDP port can be is refused. */
+/* RFC 3986 3.2.3: *DIGIT, so it may be empty, and it may be no port that TCP has. */
 static bool is_port(struct hfa_bytes port)
 {
-    static const char greatest[] = "65535";
-    enum { DIGITS_MAX = sizeof(greatest) - 1 };
     for (size_t i = 0; i < port.length; i++)
         if (port.data[i] < '0' || port.data[i] > '9')
             return false;
-    while (port.length > DIGITS_MAX && port.data[0] == '0') {
-        port.data++;
-        port.length--;
-    }
-    return port.length < DIGITS_MAX ||
-           (port.length == DIGITS_MAX && memcmp(port.data, greatest, DIGITS_MAX) <= 0);
+    return true;
 }
 
 /* RFC 3986 3.2.2: "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ) */

@@ -53,6 +53,13 @@ static const struct hfa_limits *limits_of(const struct hfa_http1_conn *conn)
     return conn->carrier->dispatcher->limits;
 }
 
+/* A new window for the peer to send its least of the body in. */
+static void restart_body_window(struct hfa_http1_conn *conn)
+{
+    conn->window_bytes = 0;
+    conn->carrier->deadline_ns = after(conn, limits_of(conn)->body_timeout_ns);
+}
+
 /* The one place where the state changes, with what each state wants of the connection. */
 static void set_state(struct hfa_http1_conn *conn, enum conn_state state)
 {
@@ -70,8 +77,7 @@ static void set_state(struct hfa_http1_conn *conn, enum conn_state state)
         break;
     case CONN_LENGTH:
     case CONN_CHUNKED:
-        conn->window_bytes = 0;
-        carrier->deadline_ns = after(conn, limits->body_timeout_ns);
+        restart_body_window(conn);
         break;
     case CONN_RECEIVED:
     case CONN_WEBSOCKET:
@@ -95,6 +101,12 @@ static void return_fields(struct hfa_http1_conn *conn)
 static bool is_receiving_body(const struct hfa_http1_conn *conn)
 {
     return conn->state == CONN_LENGTH || conn->state == CONN_CHUNKED;
+}
+
+/* The client may hold its body back until the application reads. */
+static bool waits_for_continue(const struct hfa_http1_conn *conn)
+{
+    return conn->exchange != NULL && conn->exchange->wants_continue;
 }
 
 /* Gives up the exchange and the connection; what is queued is still sent. */
@@ -474,7 +486,7 @@ static void end_response(struct hfa_http1_conn *conn)
         hfa_exchange_detach(exchange);
         if (is_receiving_body(conn)) {
             conn->carrier->wants_input = true;
-            conn->window_bytes = 0;
+            restart_body_window(conn);
         } else {
             set_state(conn, CONN_IDLE);
         }
@@ -541,6 +553,7 @@ static enum hfa_status op_send_continue(struct hfa_exchange *exchange)
         hfa_output_append(&conn->carrier->output, &conn->carrier->dispatcher->buffers,
                           HFA_BYTES("HTTP/1.1 100 Continue\r\n\r\n"));
 
+    restart_body_window(conn);
     conn->carrier->on_change(conn->carrier);
     return status;
 }
@@ -553,8 +566,7 @@ static void resume_input(struct hfa_http1_conn *conn)
     } else if (is_receiving_body(conn) &&
                hfa_buffer_length(&conn->exchange->body) < limits_of(conn)->request_buffer) {
         conn->carrier->wants_input = true;
-        conn->window_bytes = 0; /* the client is not to blame for the pause */
-        conn->carrier->deadline_ns = after(conn, limits_of(conn)->body_timeout_ns);
+        restart_body_window(conn); /* the client is not to blame for the pause */
     }
     if (conn->carrier->wants_input)
         conn->carrier->on_change(conn->carrier);
@@ -592,7 +604,9 @@ static enum hfa_status op_accept(struct hfa_exchange *exchange, const struct hfa
 {
     struct hfa_http1_conn *conn = exchange->stream;
 
-    conn->websocket = hfa_ws_stream_new(conn->carrier, exchange);
+    /* An accept that failed before has left one. */
+    if (conn->websocket == NULL)
+        conn->websocket = hfa_ws_stream_new(conn->carrier, exchange);
     if (conn->websocket == NULL)
         return HFA_ERR_NO_MEMORY;
     enum hfa_status status = hfa_http1_response_accept(
@@ -654,16 +668,17 @@ static void http1_on_timeout(void *engine)
         break;
     case CONN_LENGTH:
     case CONN_CHUNKED:
-        /* While the application is behind, the client is not read from and not to blame. */
-        if (conn->carrier->wants_input && conn->window_bytes < (least > 0 ? least : 1)) {
+        /* While the application is behind, or owes it a 100 (Continue), the client is not to
+         * blame. */
+        if (conn->carrier->wants_input && !waits_for_continue(conn) &&
+            conn->window_bytes < (least > 0 ? least : 1)) {
             if (conn->exchange != NULL)
                 refuse(conn, 408);
             else
                 close_now(conn);
             break;
         }
-        conn->window_bytes = 0;
-        conn->carrier->deadline_ns = after(conn, limits->body_timeout_ns);
+        restart_body_window(conn);
         break;
     case CONN_WEBSOCKET:
         hfa_ws_stream_on_timeout(conn->websocket);

@@ -160,14 +160,14 @@ enum hfa_status hfa_listener_open_unix(const char *path, unsigned mode, int back
     if (new < 0)
         return fail(error, "cannot open a Unix socket: %s", strerror(errno));
     if (bind(new, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-        fail(error, "cannot listen on '%s': %s", path, strerror(errno));
+        fail(error, "cannot listen on '%s': %s", address.sun_path, strerror(errno));
         close(new);
         return HFA_ERR_SYSTEM;
     }
     /* Permissions before listen(): until then nobody can connect. */
-    if (chmod(path, (mode_t)mode) < 0 || listen(new, backlog) < 0) {
-        fail(error, "cannot listen on '%s': %s", path, strerror(errno));
-        unlink(path);
+    if (chmod(address.sun_path, (mode_t)mode) < 0 || listen(new, backlog) < 0) {
+        fail(error, "cannot listen on '%s': %s", address.sun_path, strerror(errno));
+        unlink(address.sun_path);
         close(new);
         return HFA_ERR_SYSTEM;
     }

@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _launch.run_command(config, parsed.target)
     except KeyboardInterrupt:
-        # The server has stopped as asked. The exit status says by what, without a traceback.
+        # The server has stopped: end as interrupted, without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.raise_signal(signal.SIGINT)
-        raise
+        return 130

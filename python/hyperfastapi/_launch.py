@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -17,6 +18,9 @@ from ._config import Config
 logger = logging.getLogger("hyperfastapi.error")
 
 Loader = Callable[[], Any]
+
+EXIT_STARTUP = 3
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_application(config: Config, app: Any) -> None:
@@ -39,9 +43,9 @@ def run_application(config: Config, app: Any) -> None:
     if config.workers > 1:
         _warn_of_threads("run_native()")
     try:
-        code = _run(config, lambda: app)
+        code = _run(config, lambda: app, preloaded=True)
     except KeyboardInterrupt:
-        return  # it has asked us to stop, and we have
+        return  # Ctrl-C was meant for the server
     if code:
         sys.exit(code)
 
@@ -64,9 +68,9 @@ def run_command(config: Config, target: str | None) -> int:
     if config.preload and config.workers > 1:
         app = _load(load)
         if app is None:
-            return 1
+            return EXIT_STARTUP
         _warn_of_threads("--preload")
-        return _run(config, lambda: app)
+        return _run(config, lambda: app, preloaded=True)
     return _run(config, load)
 
 
@@ -98,34 +102,59 @@ def serve_here(config: Config, load: Loader, fds: list[int], **options: Any) -> 
     """Import the application and serve it in this process.
 
     Returns:
-        The exit code: 1 when it can't be imported, 3 when its start-up fails.
+        The exit code: 3 when the application can't be imported or its start-up fails.
     """
     from . import _server
 
     app = _load(load)
     if app is None:
-        return 1
+        return EXIT_STARTUP
     return _server.serve(config, app, fds, **options)
 
 
-def _run(config: Config, load: Loader) -> int:
+class _Ended(BaseException):
+    """A signal that ends the process, on its way out of whatever was running."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _on_signal(number: int, _frame: object) -> None:
+    raise _Ended(number)
+
+
+def _run(config: Config, load: Loader, *, preloaded: bool = False) -> int:
     from . import _listeners, _supervisor
 
     try:
         listeners = _listeners.Listeners(config)
     except OSError as error:
         logger.error("%s", error)
-        return 1
+        return EXIT_STARTUP
+    if config.workers > 1:
+        try:
+            return _supervisor.Supervisor(config, load, listeners, preloaded=preloaded).run()
+        finally:
+            listeners.close()
+    logger.info("Started server process [%d]", os.getpid())
+
+    def started() -> None:
+        logger.info("hyperfastapi running on %s (Press CTRL+C to quit)", listeners.describe())
+
+    # The server raises the signal that ended it again: what we have opened is put away first.
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, _on_signal) for number in _ENDING}
     try:
-        if config.workers > 1:
-            return _supervisor.Supervisor(config, load, listeners).run()
-        logger.info("Started server process [%d]", os.getpid())
-
-        def started() -> None:
-            logger.info("hyperfastapi running on %s (Press CTRL+C to quit)", listeners.describe())
-
         # The server takes a copy: the original stays with the listeners, who close it.
         fds = [os.dup(fd) for fd in listeners.for_worker(0)]
-        return serve_here(config, load, fds, on_started=started, on_stopped=listeners.close)
+        return serve_here(config, load, fds, on_started=started)
+    except _Ended as ended:
+        number = ended.number
     finally:
         listeners.close()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    signal.raise_signal(number)
+    return 0

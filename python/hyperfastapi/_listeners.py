@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 from . import _core
@@ -35,7 +36,8 @@ class Listeners:
         self._ports: dict[str, int] = {}
         self._unix_path: str | None = None
         self.shared = config.workers > 1 and (
-            config.uds is not None or config.fd is not None or not hasattr(socket, "SO_REUSEPORT")
+            # Other systems have SO_REUSEPORT but give all connections to one of the sockets.
+            config.uds is not None or config.fd is not None or sys.platform != "linux"
         )
         try:
             self._open(0)
@@ -51,6 +53,21 @@ class Listeners:
             self._open(len(self._sets))
         return self._sets[index]
 
+    def drop(self, index: int) -> None:
+        """Close the descriptors of worker `index`, which is not to be replaced."""
+        if not self.shared and index < len(self._sets):
+            for fd in self._sets.pop(index):
+                os.close(fd)
+
+    def keep(self, index: int) -> None:
+        """In a forked worker: close what belongs to the others; the worker's are its own now."""
+        for other, fds in enumerate(self._sets):
+            if other != (0 if self.shared else index):
+                for fd in fds:
+                    os.close(fd)
+        self._sets.clear()
+        self._unix_path = None
+
     def describe(self) -> str:
         """Where the server can be reached, for its log."""
         config = self._config
@@ -58,34 +75,17 @@ class Listeners:
             return f"unix socket {config.uds}"
         if config.fd is not None:
             return f"socket {config.fd}"
-        host = config.host.split(",")[0].strip() or "0.0.0.0"  # noqa: S104
+        host = config.host.split(",")[0].strip() or "0.0.0.0"
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{self._ports.get(config.host.split(',')[0].strip(), config.port)}"
 
-    def drop_from(self, index: int) -> None:
-        """Close the sets of worker `index` and those after it, whom nobody will replace.
-
-        The system goes on choosing among all sets that are open somewhere, served or not.
-        """
-        if self.shared:
-            return
-        for fds in self._sets[index:]:
-            for fd in fds:
-                with contextlib.suppress(OSError):
-                    os.close(fd)
-        del self._sets[index:]
-
-    def leave(self) -> None:
-        """Close every descriptor in a worker, which has copies of its own set."""
+    def close(self) -> None:
+        """Close every descriptor and remove the Unix socket."""
         for fds in self._sets:
             for fd in fds:
                 with contextlib.suppress(OSError):
                     os.close(fd)
         self._sets.clear()
-
-    def close(self) -> None:
-        """Close every descriptor and remove the Unix socket."""
-        self.leave()
         if self._unix_path is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._unix_path)
@@ -103,8 +103,9 @@ class Listeners:
             fds.append(config.fd)
         else:
             own_set = config.workers > 1 and not self.shared
-            for host in config.host.split(","):
-                host = host.strip()
+            if own_set and not config.reuse_port and index == 0:
+                self._refuse_taken()
+            for host in (each.strip() for each in config.host.split(",")):
                 port = self._ports.get(host, config.port)
                 fds += _core.bind_tcp(
                     host,
@@ -114,3 +115,18 @@ class Listeners:
                 )
                 with socket.socket(fileno=os.dup(fds[-1])) as opened:
                     self._ports[host] = opened.getsockname()[1]
+
+    def _refuse_taken(self) -> None:
+        """Raise where another server has the port.
+
+        The workers' sockets share the port with each other and so, unless this is asked first, with
+        any other server that shares its own.
+        """
+        config = self._config
+        if config.port == 0:
+            return
+        for host in config.host.split(","):
+            for fd in _core.bind_tcp(
+                host.strip(), config.port, backlog=config.backlog, reuse_port=False
+            ):
+                os.close(fd)

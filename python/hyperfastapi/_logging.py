@@ -45,7 +45,7 @@ class Formatter(logging.Formatter):
         super().__init__("%(prefix)s %(message)s")
         self._colored = stream.isatty() if use_colors is None else use_colors
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+    def formatMessage(self, record: logging.LogRecord) -> str:
         level = record.levelname
         padding = " " * (8 - len(level))
         if self._colored:

@@ -30,9 +30,7 @@ class ReactorSelector(selectors.DefaultSelector):
         """Wait without a server again."""
         self._turn = None
 
-    def select(
-        self, timeout: float | None = None
-    ) -> list[tuple[selectors.SelectorKey, int]]:
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Serve until asyncio has something to do, or for `timeout` seconds."""
         if self._turn is None:
             return super().select(timeout)

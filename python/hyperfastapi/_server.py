@@ -146,9 +146,7 @@ class Server:
 
     def _new_core(self) -> _core.Server:
         config = self.config
-        settings = {
-            field.name: getattr(config, field.name) for field in dataclasses.fields(config)
-        }
+        settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
         access = config.access_log and access_logger.isEnabledFor(logging.INFO)
         return _core.Server(
             self._app,
@@ -200,9 +198,7 @@ class Server:
         tasks = core.tasks()
         if not tasks:
             return
-        logger.error(
-            "Cancel %s running task(s), timeout graceful shutdown exceeded", len(tasks)
-        )
+        logger.error("Cancel %s running task(s), timeout graceful shutdown exceeded", len(tasks))
         for task in tasks:
             task.cancel("Task cancelled, timeout graceful shutdown exceeded")
         # A task may take its time, or refuse: then the process ends without it.
@@ -224,7 +220,9 @@ def _signals(loop: asyncio.AbstractEventLoop, server: Server) -> Iterator[list[i
         return
 
     def handle(number: int) -> None:
-        server.request_stop(force=bool(captured))
+        # A supervised process may get the same signal twice, from a service manager that signals
+        # every process and from its parent: the parent alone knows what was meant.
+        server.request_stop(force=bool(captured) and not server.config.supervised)
         captured.append(number)
 
     before = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -244,7 +242,6 @@ def serve(
     fds: Sequence[int],
     *,
     on_started: Callable[[], None] | None = None,
-    on_stopped: Callable[[], None] | None = None,
     shared: bool = False,
     parent_alive: int | None = None,
 ) -> int:
@@ -255,8 +252,6 @@ def serve(
         app: the ASGI 3 application.
         fds: listening descriptors, which the server takes over.
         on_started: called once connections are accepted.
-        on_stopped: called when all is closed, before the signal that ended the server is raised
-            again: that may end the process on the spot.
         shared: other processes accept from the same descriptors.
         parent_alive: the read end of a pipe whose other end only the parent process holds: when it
             ends, so does the server.
@@ -277,8 +272,6 @@ def serve(
             code = loop.run_until_complete(server.serve(on_started))
     finally:
         _close(loop)
-    if on_stopped is not None:
-        on_stopped()
     for number in reversed(captured):
         signal.raise_signal(number)
     return code

@@ -1,7 +1,7 @@
 """A server in a thread, for tests that need a real socket.
 
-    with ThreadServer(app) as server:
-        httpx.get(server.url + "/items")
+with ThreadServer(app) as server:
+    httpx.get(server.url + "/items")
 """
 
 from __future__ import annotations
@@ -54,9 +54,7 @@ class ThreadServer:
         settings.setdefault("access_log", False)
         settings.setdefault("proxy_headers", False)
         settings.setdefault("timeout_graceful_shutdown", 1)
-        config = Config(
-            root_path=root_path, lifespan="on" if lifespan else "off", **settings
-        )
+        config = Config(root_path=root_path, lifespan="on" if lifespan else "off", **settings)
         self._fd = sock.detach()
         self._server = Server(config, app, [self._fd])
         self._thread = threading.Thread(target=self._run, daemon=True, name="hyperfastapi")

@@ -161,16 +161,14 @@ def test_hangup_replaces_the_workers_without_a_failed_request(
     assert server.stop() == -signal.SIGTERM
 
 
-def test_hangup_replaces_one_worker_after_the_other(serve: Run) -> None:
+def test_hangup_ends_each_worker_when_its_successor_serves(serve: Run) -> None:
     server = serve("main:app", "--workers", "2")
     server.send_signal(signal.SIGHUP)
-    server.wait_for_log("Application startup complete", 4)
+    server.wait_for_log("Application shutdown complete", 2)
     events = [
-        line.split(" in ")[0]
-        for line in server.output.splitlines()
-        if line.startswith("lifespan.")
+        line.split(" in ")[0] for line in server.output.splitlines() if line.startswith("lifespan.")
     ][2:]
-    assert events == ["lifespan.shutdown", "lifespan.startup"] * 2
+    assert events == ["lifespan.startup", "lifespan.shutdown"] * 2
 
 
 def test_worker_is_added_and_taken_away_by_signal(serve: Run) -> None:
