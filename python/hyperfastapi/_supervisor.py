@@ -424,7 +424,10 @@ class Supervisor:
         logger.info("Started server process [%d]", os.getpid())
 
         def started() -> None:
-            os.write(to_parent, _READY)
+            try:
+                os.write(to_parent, _READY)
+            except BrokenPipeError:
+                return  # the parent is gone; the server sees that, too, and drains
             bound = self._config.timeout_worker_healthcheck
             if bound is not None:
                 threading.Thread(
