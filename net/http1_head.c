@@ -145,15 +145,19 @@ struct stops {
     size_t block;
 };
 
-static inline struct stops stops_from(const struct window *window, size_t at,
-                                      enum hfa_http1_class class)
+/* Moves the window on if it does not reach `at`. */
+static inline struct stops stops_from(struct window *window, size_t at, enum hfa_http1_class class)
 {
+    if ((at - window->start) / HFA_HTTP1_BLOCK_SIZE >= window->count) {
+        window->start = at;
+        window->count = 0;
+        if (!extend_window(window))
+            return (struct stops){0, 0};
+    }
     size_t offset = at - window->start;
-    struct stops stops = {0, offset / HFA_HTTP1_BLOCK_SIZE};
-    if (stops.block < window->count)
-        stops.bits = window->blocks[stops.block].outside[class] &
-                     UINT64_MAX << (offset % HFA_HTTP1_BLOCK_SIZE);
-    return stops;
+    size_t block = offset / HFA_HTTP1_BLOCK_SIZE;
+    uint64_t passed = ~(UINT64_MAX << offset % HFA_HTTP1_BLOCK_SIZE);
+    return (struct stops){window->blocks[block].outside[class] & ~passed, block};
 }
 
 /* False: none is left in the window, which cannot be extended. */
@@ -270,11 +274,8 @@ static bool read_whole_request_line(struct run *run)
     size_t start = run->at;
     size_t method_end;
     size_t target_end;
-    window->start = start;
-    if (!extend_window(window))
-        return false;
     struct stops stops = stops_from(window, start, HFA_HTTP1_VISIBLE);
-    uint64_t no_name = window->blocks[0].outside[HFA_HTTP1_NAME];
+    uint64_t no_name = window->count > 0 ? window->blocks[0].outside[HFA_HTTP1_NAME] : 0;
     if (!next_stop(window, &stops, HFA_HTTP1_VISIBLE, &method_end) ||
         !next_stop(window, &stops, HFA_HTTP1_VISIBLE, &target_end) ||
         window->length <= target_end + VERSION_SIZE || data[method_end] != ' ' ||
@@ -361,7 +362,7 @@ static enum hfa_status note_content_length(struct run *run, struct hfa_bytes val
 /* RFC 9112 6.1. The one value that is served is "chunked", in one field, without a list. */
 static enum hfa_status note_transfer_encoding(struct run *run, struct hfa_bytes value)
 {
-    static const struct hfa_bytes chunked = {"chunked", 7};
+    static const struct hfa_bytes chunked = HFA_BYTES_INIT("chunked");
     struct hfa_http1_head *head = run->head;
     if (head->minor_version == 0 ||
         (head->flags & (HFA_HTTP1_CONTENT_LENGTH | HFA_HTTP1_CHUNKED)) != 0)
@@ -515,15 +516,15 @@ static enum hfa_status read_whole_lines(struct run *run)
             break;
         /* The line's end is classified and in no name, so the search ends there at the latest. */
         size_t block = (at - base) / HFA_HTTP1_BLOCK_SIZE;
-        size_t skip = (at - base) % HFA_HTTP1_BLOCK_SIZE;
-        uint64_t no_name = window->blocks[block].outside[HFA_HTTP1_NAME] >> skip;
-        size_t name_end = at + (unsigned)__builtin_ctzll(no_name);
-        if (no_name == 0) {
-            do
-                no_name = window->blocks[++block].outside[HFA_HTTP1_NAME];
-            while (no_name == 0);
-            name_end = base + block * HFA_HTTP1_BLOCK_SIZE + (unsigned)__builtin_ctzll(no_name);
+        size_t name_end = at;
+        uint64_t no_name =
+            window->blocks[block].outside[HFA_HTTP1_NAME] >> (at - base) % HFA_HTTP1_BLOCK_SIZE;
+        while (no_name == 0) {
+            block++;
+            name_end = base + block * HFA_HTTP1_BLOCK_SIZE;
+            no_name = window->blocks[block].outside[HFA_HTTP1_NAME];
         }
+        name_end += (unsigned)__builtin_ctzll(no_name);
         if (name_end == at || data[name_end] != ':')
             break;
         field->name = (struct hfa_bytes){data + at, name_end - at};
@@ -657,7 +658,8 @@ enum hfa_status hfa_http1_parse_head(struct hfa_http1_head_parser *parser, struc
 /* RFC 3986 4.3: what absolute-form may begin with, "://" included. */
 static size_t measure_scheme(struct hfa_bytes target)
 {
-    static const struct hfa_bytes schemes[] = {{"http", 4}, {"https", 5}, {"ws", 2}, {"wss", 3}};
+    static const struct hfa_bytes schemes[] = {HFA_BYTES_INIT("http"), HFA_BYTES_INIT("https"),
+                                               HFA_BYTES_INIT("ws"), HFA_BYTES_INIT("wss")};
     const char *colon = memchr(target.data, ':', target.length);
     if (colon == NULL)
         return 0;

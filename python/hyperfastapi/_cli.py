@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import signal
 import sys
@@ -19,42 +20,114 @@ _TARGET_HELP = (
 )
 
 
+_EPILOG = (
+    "The variable in brackets is read where the flag is not given; APP can be given as"
+    " HYPERFASTAPI_APP. A flag wins over a variable, a variable over the env-file."
+)
+
+
 def _add_setting(group: Any, name: str, setting: _config.Setting) -> None:
     flag = _config.flag_of(name)
-    text = setting.help.replace("%", "%%") + f" [{_config.variable_of(name)}]"
-    # The annotations are text: those of yes-or-no settings, with or without a third answer.
-    if _config.Config.__dataclass_fields__[name].type in ("bool", "bool | None"):
-        group.add_argument(
-            flag, dest=name, action=argparse.BooleanOptionalAction, default=None, help=text
-        )
+    field = _config.Config.__dataclass_fields__[name]
+    default = f"{field.default:o}" if name == "uds_mode" else field.default
+    text = f"{setting.help} (default: {default}) [{_config.variable_of(name)}]".replace("%", "%%")
+    options: dict[str, Any] = {"dest": name, "default": None, "help": text}
+    if str(field.type).startswith("bool"):
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
     elif setting.kind.many:
-        group.add_argument(
-            flag, dest=name, action="append", default=None, metavar=setting.kind.metavar, help=text
-        )
+        group.add_argument(flag, action="append", metavar=setting.kind.metavar, **options)
     else:
-        group.add_argument(flag, dest=name, default=None, metavar=setting.kind.metavar, help=text)
+        group.add_argument(flag, metavar=setting.kind.metavar, **options)
+
+
+# Flags of uvicorn's that are accepted, so that a command line can be taken over, but do nothing.
+_IGNORED = {
+    "--http": "hyperfastapi parses HTTP itself",
+    "--ws-max-queue": "reading pauses by bytes: --limit-request-buffer",
+    "--ws-per-message-deflate": "this build has no WebSocket extensions yet",
+    "--h11-max-incomplete-event-size": "the bound on a request head is --limit-head-size",
+}
+# Flags of uvicorn's whose meaning this build does not have: values that are harmless, and why not.
+_REFUSED = {
+    "--ws": (("auto", "websockets", "websockets-sansio", "wsproto"), "WebSockets are always on"),
+    "--interface": (
+        ("auto", "asgi3"),
+        "only ASGI 3 is served; wrap the application with asgiref.compatibility (ASGI 2) or"
+        " a2wsgi (WSGI)",
+    ),
+    "--ssl-keyfile": ((), ""),
+    "--ssl-certfile": ((), ""),
+    "--ssl-keyfile-password": ((), ""),
+    "--ssl-version": ((), ""),
+    "--ssl-cert-reqs": ((), ""),
+    "--ssl-ca-certs": ((), ""),
+    "--ssl-ciphers": ((), ""),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that names the nearest flag where one is unknown."""
+
+    def error(self, message: str) -> NoReturn:
+        flag = message.partition("unrecognized arguments: ")[2].split(" ")[0].partition("=")[0]
+        if flag.startswith("-"):
+            known = [name for name in self._option_string_actions if name.startswith("--")]
+            commands: Any = self._subparsers._group_actions if self._subparsers else ()
+            for command in (each for action in commands for each in action.choices.values()):
+                known += command._option_string_actions
+            near = difflib.get_close_matches(flag, known, n=1)
+            message += f"; did you mean {near[0]}?" if near else "; see hyperfastapi run --help"
+        elif "argument COMMAND: invalid choice" in message:
+            message += "; to serve an application: hyperfastapi run main:app"
+        super().error(message)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hyperfastapi", description=_DESCRIPTION)
-    parser.add_argument("--version", action=_VersionAction, nargs=0, help="show versions and exit")
+    parser = _Parser(prog="hyperfastapi", description=_DESCRIPTION, allow_abbrev=False)
+    parser.add_argument("--version", action=_ShowVersion)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="serve an application", description=_DESCRIPTION)
+    run = commands.add_parser(
+        "run", usage="%(prog)s [APP] [options]", help="serve an application",
+        description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False,
+    )  # fmt: skip
     run.add_argument("target", nargs="?", metavar="APP", help=_TARGET_HELP)
-    groups: dict[str, Any] = {}
+    run.add_argument("--version", action=_ShowVersion)
+    headings = {group: run.add_argument_group(group) for group in _config.GROUPS}
     for name, setting in _config.SETTINGS.items():
-        if setting.group not in groups:
-            groups[setting.group] = run.add_argument_group(setting.group)
-        _add_setting(groups[setting.group], name, setting)
+        _add_setting(headings[setting.group], name, setting)
+    for flag in (*_IGNORED, *_REFUSED):
+        run.add_argument(flag, dest=flag, help=argparse.SUPPRESS)
+    run.add_argument("--http2", dest="--http2", action="store_true", help=argparse.SUPPRESS)
+    run.add_argument(
+        "--reset-contextvars", dest="--reset-contextvars", action="store_true",
+        help=argparse.SUPPRESS,
+    )  # fmt: skip
     return parser
 
 
-class _VersionAction(argparse.Action):
-    """Prints one line, unfolded, and imports what it names only when asked to."""
+class _ShowVersion(argparse.Action):
+    """Print the version and exit; FastAPI is imported for this alone."""
 
-    def __call__(self, parser: argparse.ArgumentParser, *unused: object) -> NoReturn:
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         print(_version())
         parser.exit()
+
+
+def _check_flags_of_uvicorn(parsed: argparse.Namespace) -> None:
+    """Warn of a flag that does nothing here; raise for one that would have to do something."""
+    given = {name: value for name, value in vars(parsed).items() if name.startswith("--")}
+    if given.get("--http2"):
+        raise _config.ConfigError("--http2", "this build has no HTTP/2 yet; leave it out")
+    for flag, (harmless, why) in _REFUSED.items():
+        value = given.get(flag)
+        if value is not None and value not in harmless:
+            raise _config.ConfigError(flag, why, value) if why else _config.refuse_tls(flag, value)
+    for flag, why in _IGNORED.items():
+        if given.get(flag) not in (None, "auto"):
+            print(f"hyperfastapi: {flag} is ignored: {why}", file=sys.stderr)
 
 
 def _version() -> str:
@@ -77,18 +150,17 @@ def _flags(parsed: argparse.Namespace) -> dict[str, Any]:
         given = getattr(parsed, name)
         if given is None:
             continue
-        if isinstance(given, bool):
-            flags[name] = given
-        elif setting.kind.many:
-            flags[name] = [item for text in given for item in _items(name, text)]
-        else:
-            flags[name] = _config.parse_flag(name, given)
+        try:
+            if isinstance(given, bool):
+                flags[name] = given
+            elif setting.kind.many:
+                flags[name] = [item for text in given for item in _config.parse_flag(name, text)]
+            else:
+                flags[name] = _config.parse_flag(name, given)
+        except _config.ConfigError as error:
+            flag = _config.flag_of(name)
+            raise _config.ConfigError(flag, error.problem, *error.value) from None
     return flags
-
-
-def _items(name: str, text: str) -> Sequence[Any]:
-    value = _config.parse_flag(name, text)
-    return value if isinstance(value, (list, tuple)) else [value]
 
 
 def _environment(path: str | None) -> Mapping[str, str]:
@@ -120,6 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parsed = _parser().parse_args(arguments)
     try:
+        _check_flags_of_uvicorn(parsed)
         flags = _flags(parsed)
         environ = _environment(flags.get("env_file") or os.environ.get("HYPERFASTAPI_ENV_FILE"))
         config, _ = _config.from_sources(flags, environ)
@@ -130,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from . import _launch
 
     try:
-        return _launch.run_command(config, parsed.target)
+        return _launch.run_command(config, parsed.target or environ.get("HYPERFASTAPI_APP"))
     except KeyboardInterrupt:
         # The server has stopped: end as interrupted, without a traceback.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
