@@ -79,30 +79,13 @@ class Listeners:
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{self._ports.get(config.host.split(',')[0].strip(), config.port)}"
 
-    def drop_from(self, index: int) -> None:
-        """Close the sets of worker `index` and those after it, whom nobody will replace.
-
-        The system goes on choosing among all sets that are open somewhere, served or not.
-        """
-        if self.shared:
-            return
-        for fds in self._sets[index:]:
-            for fd in fds:
-                with contextlib.suppress(OSError):
-                    os.close(fd)
-        del self._sets[index:]
-
-    def leave(self) -> None:
-        """Close every descriptor in a worker, which has copies of its own set."""
+    def close(self) -> None:
+        """Close every descriptor and remove the Unix socket."""
         for fds in self._sets:
             for fd in fds:
                 with contextlib.suppress(OSError):
                     os.close(fd)
         self._sets.clear()
-
-    def close(self) -> None:
-        """Close every descriptor and remove the Unix socket."""
-        self.leave()
         if self._unix_path is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._unix_path)

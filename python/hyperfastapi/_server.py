@@ -242,7 +242,6 @@ def serve(
     fds: Sequence[int],
     *,
     on_started: Callable[[], None] | None = None,
-    on_stopped: Callable[[], None] | None = None,
     shared: bool = False,
     parent_alive: int | None = None,
 ) -> int:
@@ -253,8 +252,6 @@ def serve(
         app: the ASGI 3 application.
         fds: listening descriptors, which the server takes over.
         on_started: called once connections are accepted.
-        on_stopped: called when all is closed, before the signal that ended the server is raised
-            again: that may end the process on the spot.
         shared: other processes accept from the same descriptors.
         parent_alive: the read end of a pipe whose other end only the parent process holds: when it
             ends, so does the server.
@@ -275,8 +272,6 @@ def serve(
             code = loop.run_until_complete(server.serve(on_started))
     finally:
         _close(loop)
-    if on_stopped is not None:
-        on_stopped()
     for number in reversed(captured):
         signal.raise_signal(number)
     return code

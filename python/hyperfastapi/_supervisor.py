@@ -23,7 +23,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import _launch
@@ -385,8 +385,12 @@ class Supervisor:
         with warnings.catch_warnings():
             # Threads at the time of a fork have been warned of, with their names.
             warnings.simplefilter("ignore", DeprecationWarning)
+            # Until it has handlers of its own, a signal to the worker would end up in the copy of
+            # ours and be lost: it waits.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
             pid = os.fork()
         if pid > 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(to_parent)
             os.close(parent_alive)
             self._workers[pid] = _Worker(slot, pid, from_worker, to_worker, replaces)
@@ -395,7 +399,7 @@ class Supervisor:
         try:
             os.close(from_worker)
             os.close(to_worker)
-            code = self._work(slot, fds, to_parent, parent_alive)
+            code = self._work(slot, fds, to_parent, parent_alive, mask)
         except SystemExit as exiting:
             code = exiting.code if isinstance(exiting.code, int) else int(exiting.code is not None)
         except BaseException:
@@ -403,8 +407,15 @@ class Supervisor:
         finally:
             _exit(code)
 
-    def _work(self, slot: int, fds: list[int], to_parent: int, parent_alive: int) -> int:
-        """The life of a worker."""
+    def _work(
+        self,
+        slot: int,
+        fds: list[int],
+        to_parent: int,
+        parent_alive: int,
+        mask: Iterable[int],
+    ) -> int:
+        """The life of a worker; `mask` has the signals to block from the handlers' setting on."""
         signal.set_wakeup_fd(-1)
         for name in _HANDLED:
             signal.signal(getattr(signal, name), signal.SIG_DFL)
@@ -412,6 +423,7 @@ class Supervisor:
         # worker by way of its exit, so that what the application registered for it runs.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, _leave)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if self._preloaded:
             # What the application registered for the end of the process is for its own process.
             atexit._clear()
@@ -424,7 +436,10 @@ class Supervisor:
         logger.info("Started server process [%d]", os.getpid())
 
         def started() -> None:
-            os.write(to_parent, _READY)
+            try:
+                os.write(to_parent, _READY)
+            except BrokenPipeError:
+                return  # the parent is gone; the server sees that, too, and drains
             bound = self._config.timeout_worker_healthcheck
             if bound is not None:
                 threading.Thread(

@@ -49,13 +49,16 @@ def run(start: Run) -> Run:
 
 @pytest.fixture
 def serve(run: Run) -> Run:
-    """Like `run`, for an application that starts: return when it serves."""
+    """Like `run`, for an application that starts: return when all its workers serve."""
 
     def serve_command(
         *arguments: str, pass_fds: Sequence[int] = (), **environment: str | None
     ) -> ServedProcess:
         process = run(*arguments, pass_fds=pass_fds, **environment)
         process.wait_until_running()
+        if "--workers" in arguments:
+            workers = int(arguments[arguments.index("--workers") + 1])
+            process.wait_for_log("Application startup complete", workers)
         return process
 
     return serve_command

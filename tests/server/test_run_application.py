@@ -83,23 +83,21 @@ def test_app_dir_is_where_modules_are_looked_up(serve: Run, directory: Path) -> 
 
 
 def test_factory_makes_the_application(serve: Run, directory: Path) -> None:
-    (directory / "other.py").write_text(
-        "import main\n\n\ndef create():\n    return main.app\n"
-    )
+    (directory / "other.py").write_text("import main\n\n\ndef create():\n    return main.app\n")
     assert get(serve("other:create", "--factory").port).status == 200
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_missing_module_is_told_once_and_exits_1(run: Run, workers: str) -> None:
+def test_missing_module_is_told_once_and_exits_3(run: Run, workers: str) -> None:
     command = run("nowhere:app", "--workers", workers)
-    assert command.wait() == 1
+    assert command.wait() == 3
     assert command.log.count("no module named 'nowhere'") == 1
     assert "Traceback" not in command.log
 
 
-def test_missing_attribute_is_told_and_exits_1(run: Run) -> None:
+def test_missing_attribute_is_told_and_exits_3(run: Run) -> None:
     command = run("main:application")
-    assert command.wait() == 1
+    assert command.wait() == 3
     assert command.log.count("has no attribute 'application'") == 1
 
 
@@ -109,15 +107,13 @@ def test_crash_of_the_import_is_shown_once_with_its_traceback(
 ) -> None:
     (directory / "broken.py").write_text("import nothing_of_that_name\n")
     command = run("broken:app", "--workers", workers)
-    assert command.wait() == 1
+    assert command.wait() == 3
     assert command.log.count("ModuleNotFoundError: No module named 'nothing_of_that_name'") == 1
     assert command.log.count("Traceback (most recent call last):") == 1
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_failed_start_up_is_told_once_and_exits_3(
-    run: Run, directory: Path, workers: str
-) -> None:
+def test_failed_start_up_is_told_once_and_exits_3(run: Run, directory: Path, workers: str) -> None:
     (directory / "main.py").write_text(FAILING_START)
     command = run("main:app", "--workers", workers)
     assert command.wait() == 3

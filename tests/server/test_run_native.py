@@ -41,6 +41,7 @@ def test_one_worker_serves_in_the_process_itself(start: Run, directory: Path) ->
 
 def test_two_workers_serve_from_children(start: Run, directory: Path) -> None:
     server = start_script(start, directory, "workers=2")
+    server.wait_for_log("Application startup complete", 2)
     assert get(server.port).json() in server.worker_pids()
     assert len(server.worker_pids()) == 2
     assert server.pid not in server.worker_pids()

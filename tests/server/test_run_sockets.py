@@ -21,16 +21,16 @@ def taken_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_taken_port_is_named_and_exits_1(run: Run, taken_port: int, workers: str) -> None:
+def test_taken_port_is_named_and_exits_3(run: Run, taken_port: int, workers: str) -> None:
     command = run("main:app", "--port", str(taken_port), "--workers", workers)
-    assert command.wait() == 1
+    assert command.wait() == 3
     assert f"cannot listen on 127.0.0.1 port {taken_port}: Address already in use" in command.log
     assert "Traceback" not in command.log
 
 
-def test_unknown_host_is_named_and_exits_1(run: Run) -> None:
+def test_unknown_host_is_named_and_exits_3(run: Run) -> None:
     command = run("main:app", "--host", "no-such-host.invalid")
-    assert command.wait() == 1
+    assert command.wait() == 3
     assert "cannot resolve host 'no-such-host.invalid'" in command.log
 
 
@@ -47,7 +47,7 @@ def test_unix_socket_serves_and_is_removed_at_exit(
 
 def test_unix_socket_is_removed_after_a_failed_start(run: Run, directory: Path) -> None:
     path = directory / "server.sock"
-    assert run("nowhere:app", "--uds", str(path)).wait() == 1
+    assert run("nowhere:app", "--uds", str(path)).wait() == 3
     assert not path.exists()
 
 
@@ -72,13 +72,11 @@ def test_stale_unix_socket_is_replaced(serve: Run, directory: Path) -> None:
     assert get(str(path)).status == 200
 
 
-def test_unix_socket_in_use_is_left_to_its_owner(
-    serve: Run, run: Run, directory: Path
-) -> None:
+def test_unix_socket_in_use_is_left_to_its_owner(serve: Run, run: Run, directory: Path) -> None:
     path = directory / "server.sock"
     first = serve("main:app", "--uds", str(path))
     second = run("main:app", "--uds", str(path))
-    assert second.wait() == 1
+    assert second.wait() == 3
     assert f"cannot listen on '{path}': Address already in use" in second.log
     assert get(str(path)).json()["pid"] == first.pid
 
@@ -86,7 +84,7 @@ def test_unix_socket_in_use_is_left_to_its_owner(
 def test_file_in_the_way_of_a_unix_socket_is_not_removed(run: Run, directory: Path) -> None:
     path = directory / "notes.txt"
     path.write_text("kept")
-    assert run("main:app", "--uds", str(path)).wait() == 1
+    assert run("main:app", "--uds", str(path)).wait() == 3
     assert path.read_text() == "kept"
 
 
@@ -103,7 +101,7 @@ def test_inherited_descriptor_is_served(serve: Run, workers: str) -> None:
 def test_descriptor_that_is_no_socket_is_refused(run: Run, directory: Path) -> None:
     with open(directory / "main.py") as file:
         command = run("main:app", "--fd", str(file.fileno()), pass_fds=(file.fileno(),))
-        assert command.wait() == 1
+        assert command.wait() == 3
     assert "is not a socket" in command.log
 
 
