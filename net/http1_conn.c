@@ -29,6 +29,7 @@ struct hfa_http1_conn {
     enum conn_state state;
     bool keep_alive; /* as far as request and response allow */
     bool is_draining;
+    bool had_request;      /* a head was complete */
     bool eof;              /* the peer will send no more */
     uint64_t body_left;    /* CONN_LENGTH */
     uint64_t discarded;    /* body bytes passed over since the response was complete */
@@ -280,6 +281,7 @@ static void begin_exchange(struct hfa_http1_conn *conn, struct hfa_bytes raw)
     exchange->peer = carrier->peer;
     carrier->peer->references++;
     conn->exchange = exchange;
+    conn->had_request = true;
     conn->discarded = 0;
 
     if (adopt_head(exchange, head, raw) != HFA_OK) {
@@ -718,8 +720,15 @@ static void http1_shutdown(void *engine)
     conn->is_draining = true;
     switch (conn->state) {
     case CONN_IDLE:
+        /* A client that has just connected is about to ask: it may do so once. */
+        if (!conn->had_request)
+            conn->carrier->deadline_ns = after(conn, limits_of(conn)->linger_timeout_ns / 4);
+        else
+            close_now(conn);
+        break;
     case CONN_HEAD:
-        close_now(conn);
+        if (conn->had_request)
+            close_now(conn);
         break;
     case CONN_WEBSOCKET:
         hfa_ws_stream_shutdown(conn->websocket);
