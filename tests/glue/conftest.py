@@ -71,10 +71,10 @@ class Client:
 
     async def _body(self, response: Response) -> bytes:
         if response.header(b"transfer-encoding") == b"chunked":
-            body = b""
+            chunks = []
             while chunk := await self.chunk():
-                body += chunk
-            return body
+                chunks.append(chunk)
+            return b"".join(chunks)
         length = response.header(b"content-length")
         if length is not None:
             return await self.reader.readexactly(int(length))
