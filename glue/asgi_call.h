@@ -42,10 +42,11 @@ struct hfa_asgi_call {
     bool connect_delivered;
     bool handshake_complete; /* accepted or denied */
     bool close_sent;
-    bool close_received;       /* websocket.disconnect with the client's close was delivered */
-    bool disconnect_delivered; /* of the lost connection */
-    PyObject *close_event;     /* owned: websocket.disconnect for the application's close */
-    PyObject *denial;          /* owned: [status, headers, body so far] */
+    bool close_received;          /* websocket.disconnect with the client's close was delivered */
+    bool disconnect_delivered;    /* of the lost connection */
+    size_t messages_before_close; /* received before the application's close, not yet taken */
+    PyObject *close_event;        /* owned: websocket.disconnect for the application's close */
+    PyObject *denial;             /* owned: [status, headers, body so far] */
 };
 
 extern PyType_Spec hfa_asgi_call_spec;

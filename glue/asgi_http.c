@@ -76,10 +76,11 @@ static int send_start(struct hfa_asgi_call *call, PyObject *message)
     if (status == NULL)
         return -1;
     PyObject *headers = hfa_asgi_message_item(message, state->str_headers, false);
-    long code = PyLong_AsLong(status);
+    int overflow = 0;
+    long code = PyLong_AsLongAndOverflow(status, &overflow);
     if (PyErr_Occurred())
         goto done;
-    if (code < 200 || code > 999) {
+    if (overflow != 0 || code < 200 || code > 999) {
         PyErr_SetObject(PyExc_KeyError, status); /* not a status that can be final */
         goto done;
     }

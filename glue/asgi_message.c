@@ -72,8 +72,13 @@ static int read_pair(struct hfa_asgi_fields *fields, PyObject *pair, struct hfa_
 
     if (items == NULL)
         return -1;
-    if (PyTuple_Size(items) != 2) {
-        PyErr_SetString(PyExc_ValueError, "a response header has to be a pair of name and value");
+    Py_ssize_t size = PyTuple_Size(items);
+    if (size != 2) {
+        if (size < 2)
+            PyErr_Format(PyExc_ValueError, "not enough values to unpack (expected 2, got %zd)",
+                         size);
+        else
+            PyErr_SetString(PyExc_ValueError, "too many values to unpack (expected 2)");
         Py_DECREF(items);
         return -1;
     }

@@ -69,8 +69,11 @@ static PyObject *next_event(struct hfa_asgi_call *call)
     }
     while (call->exchange != NULL &&
            (message = hfa_exchange_take_message(call->exchange)) != NULL) {
-        /* After the application's own close it has its event already. */
-        PyObject *event = call->close_sent ? NULL : event_of_message(state, message);
+        /* What comes after the application's own close is passed over. */
+        bool is_late = call->close_sent && call->messages_before_close == 0;
+        if (call->messages_before_close > 0)
+            call->messages_before_close--;
+        PyObject *event = is_late ? NULL : event_of_message(state, message);
         call->close_received |= message->kind == HFA_MESSAGE_CLOSE;
         hfa_exchange_free_message(message);
         hfa_server_object_output(call->server, HFA_OUTPUT_LATER);
@@ -354,6 +357,15 @@ static int send_data(struct hfa_asgi_call *call, PyObject *message)
     return hfa_asgi_check(status) < 0 ? -1 : 1;
 }
 
+static size_t count_messages(const struct hfa_exchange *exchange)
+{
+    size_t count = 0;
+
+    for (const struct hfa_message *each = exchange->messages; each != NULL; each = each->next)
+        count++;
+    return count;
+}
+
 static int send_close(struct hfa_asgi_call *call, PyObject *message)
 {
     const struct hfa_state *state = call->server->state;
@@ -389,6 +401,7 @@ static int send_close(struct hfa_asgi_call *call, PyObject *message)
         raise_disconnected(call);
     else if (hfa_asgi_check(status) == 0) {
         call->close_sent = true;
+        call->messages_before_close = count_messages(call->exchange);
         result = 1;
     }
 done:

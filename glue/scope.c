@@ -1,5 +1,6 @@
 #include "scope.h"
 
+#include "forwarded.h"
 #include "server_object.h"
 #include "ws_handshake.h"
 
@@ -135,18 +136,57 @@ static PyObject *make_address(const struct hfa_server_object *server,
     return Py_NewRef(Py_None);
 }
 
-/* (client, server) of a connection, made at its first request. Borrowed from the peer. */
-static PyObject *addresses_of(struct hfa_server_object *server, struct hfa_peer *peer)
+static bool is_trusted(const struct hfa_server_object *server, const struct hfa_address *client)
+{
+    char text[HFA_ADDRESS_TEXT_MAX];
+
+    if (server->trust == NULL)
+        return false;
+    struct hfa_bytes peer = {text, hfa_address_text(client, text)};
+    return hfa_trust_covers(server->trust, peer);
+}
+
+/* (client, server, whether the client is a proxy that is believed) of a connection, made at its
+ * first request. Borrowed from the peer. */
+static PyObject *addresses_of(const struct hfa_server_object *server, struct hfa_peer *peer)
 {
     if (peer->app_data == NULL) {
         PyObject *client = make_address(server, &peer->client, false);
         PyObject *local = make_address(server, &peer->server, true);
         if (client != NULL && local != NULL)
-            peer->app_data = PyTuple_Pack(2, client, local);
+            peer->app_data = PyTuple_Pack(3, client, local,
+                                          is_trusted(server, &peer->client) ? Py_True : Py_False);
         Py_XDECREF(client);
         Py_XDECREF(local);
     }
     return peer->app_data;
+}
+
+/* What a proxy says takes the place of what the connection shows. Steals nothing; *client and
+ * *scheme are owned, before and after. -1 with an exception. */
+static int apply_forwarded(const struct hfa_server_object *server,
+                           const struct hfa_request *request, PyObject **client, PyObject **scheme)
+{
+    struct hfa_forwarded forwarded;
+
+    hfa_forwarded_from_x_fields(server->trust, request->fields, request->field_count,
+                                request->is_websocket, &forwarded);
+    if (forwarded.scheme.length > 0) {
+        Py_SETREF(*scheme, PyUnicode_DecodeLatin1(forwarded.scheme.data,
+                                                  (Py_ssize_t)forwarded.scheme.length, NULL));
+        if (*scheme == NULL)
+            return -1;
+    }
+    if (forwarded.client_host.length > 0) {
+        PyObject *host = PyUnicode_DecodeLatin1(forwarded.client_host.data,
+                                                (Py_ssize_t)forwarded.client_host.length, NULL);
+        Py_SETREF(*client, host == NULL
+                               ? NULL
+                               : Py_BuildValue("(NL)", host, (long long)forwarded.client_port));
+        if (*client == NULL)
+            return -1;
+    }
+    return 0;
 }
 
 static PyObject *method_of(const struct hfa_state *state, struct hfa_bytes method)
@@ -227,17 +267,21 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
     bool is_secure = exchange->peer->is_secure;
     PyObject *addresses = addresses_of(server, exchange->peer);
     PyObject *scope = PyDict_Copy(is_websocket ? state->websocket_template : state->http_template);
-    PyObject *scheme = is_websocket ? (is_secure ? state->str_wss : state->str_ws)
-                                    : (is_secure ? state->str_https : state->str_http);
+    PyObject *scheme = Py_NewRef(is_websocket ? (is_secure ? state->str_wss : state->str_ws)
+                                              : (is_secure ? state->str_https : state->str_http));
+    PyObject *client = addresses == NULL ? NULL : Py_NewRef(PyTuple_GetItem(addresses, 0));
 
-    if (addresses == NULL || scope == NULL)
+    if (client == NULL || scope == NULL)
+        goto fail;
+    if (PyTuple_GetItem(addresses, 2) == Py_True &&
+        apply_forwarded(server, request, &client, &scheme) < 0)
         goto fail;
     if (!set(scope, state->str_asgi,
              PyDict_Copy(is_websocket ? state->websocket_asgi : state->http_asgi)) ||
         !set(scope, state->str_http_version,
              Py_NewRef(request->version == HFA_HTTP_1_0 ? state->str_v10 : state->str_v11)) ||
         !set(scope, state->str_server, Py_NewRef(PyTuple_GetItem(addresses, 1))) ||
-        !set(scope, state->str_client, Py_NewRef(PyTuple_GetItem(addresses, 0))) ||
+        !set(scope, state->str_client, Py_NewRef(client)) ||
         !set(scope, state->str_scheme, Py_NewRef(scheme)) ||
         !set(scope, state->str_root_path, Py_NewRef(server->root_path)) ||
         !set(scope, state->str_headers, make_headers(state, request)) ||
@@ -256,9 +300,12 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
                     extensions_of(state->str_http_response_pathsend))) {
         goto fail;
     }
-    return scope;
+    goto done;
 
 fail:
-    Py_XDECREF(scope);
-    return NULL;
+    Py_CLEAR(scope);
+done:
+    Py_XDECREF(client);
+    Py_XDECREF(scheme);
+    return scope;
 }

@@ -245,19 +245,44 @@ static int read_limits(PyObject *settings, struct hfa_limits *limits)
     return 0;
 }
 
+/* None: no proxy is believed. */
+static int read_trust(PyObject *text, struct hfa_trust **trust)
+{
+    struct hfa_bytes bad_item;
+
+    if (text == Py_None)
+        return 0;
+    PyObject *encoded = PyUnicode_AsLatin1String(text);
+    if (encoded == NULL)
+        return -1;
+    struct hfa_bytes bytes = {PyBytes_AS_STRING(encoded), (size_t)PyBytes_GET_SIZE(encoded)};
+    enum hfa_status status = hfa_trust_create(bytes, trust, &bad_item);
+    if (status == HFA_ERR_INVALID) {
+        PyObject *item = PyBytes_FromStringAndSize(bad_item.data, (Py_ssize_t)bad_item.length);
+        PyErr_Format(PyExc_ValueError,
+                     "trust: %R is neither an address nor a network, and '*' has to stand alone",
+                     item == NULL ? Py_None : item);
+        Py_XDECREF(item);
+    } else if (status != HFA_OK) {
+        PyErr_NoMemory();
+    }
+    Py_DECREF(encoded);
+    return status == HFA_OK ? 0 : -1;
+}
+
 static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"app",  "settings",  "root_path",    "uds",      "fields",
-                               "date", "on_access", "on_websocket", "on_error", NULL};
-    PyObject *app, *settings, *root_path, *uds, *on_access, *on_websocket, *on_error;
+    static char *keywords[] = {"app",       "settings",     "root_path", "uds",   "fields", "date",
+                               "on_access", "on_websocket", "on_error",  "trust", NULL};
+    PyObject *app, *settings, *root_path, *uds, *on_access, *on_websocket, *on_error, *trust;
     const char *fields;
     Py_ssize_t fields_length;
     int date;
     struct hfa_limits limits;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOUOy#pOOO:Server", keywords, &app, &settings,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOUOy#pOOOO:Server", keywords, &app, &settings,
                                      &root_path, &uds, &fields, &fields_length, &date, &on_access,
-                                     &on_websocket, &on_error))
+                                     &on_websocket, &on_error, &trust))
         return NULL;
     if (read_limits(settings, &limits) < 0)
         return NULL;
@@ -286,7 +311,8 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     self->lifespan_state = PyDict_New();
     self->selector_watch.fd = -1;
     PyObject_GC_Track(self);
-    if (self->raw_root_path == NULL || self->lifespan_state == NULL)
+    if (self->raw_root_path == NULL || self->lifespan_state == NULL ||
+        read_trust(trust, &self->trust) < 0)
         goto fail;
     if (hfa_reactor_new(&self->reactor) != HFA_OK ||
         hfa_server_new(self->reactor, &self->app_table, &limits, &self->server) != HFA_OK) {
@@ -535,6 +561,8 @@ static void server_dealloc(PyObject *self)
     if (server->reactor != NULL && server->server == NULL)
         hfa_reactor_free(server->reactor);
     server_clear(self);
+    if (server->trust != NULL)
+        hfa_trust_destroy(server->trust);
     Py_CLEAR(server->root_path);
     Py_CLEAR(server->raw_root_path);
     Py_CLEAR(server->uds);

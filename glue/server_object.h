@@ -6,6 +6,7 @@
 #include "reactor.h"
 #include "server.h"
 #include "state.h"
+#include "trust.h"
 
 struct hfa_server_object {
     PyObject_HEAD struct hfa_app app_table; /* net/ calls back with its address */
@@ -17,6 +18,7 @@ struct hfa_server_object {
     PyObject *raw_root_path;                /* owned bytes */
     PyObject *uds;                          /* owned: path of the Unix socket, or None */
     PyObject *lifespan_state;               /* owned dict */
+    struct hfa_trust *trust;                /* owned: proxies that are believed; NULL: none */
     PyObject *on_access;                    /* owned: called with (scope, status), or None */
     PyObject *on_websocket;                 /* owned: called with (scope, outcome), or None */
     PyObject *on_error;                     /* owned: called with (message, argument, exception) */

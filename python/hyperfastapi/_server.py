@@ -160,6 +160,7 @@ class Server:
             on_access=_on_access if access and access_logger.hasHandlers() else None,
             on_websocket=_on_websocket if logger.isEnabledFor(logging.INFO) else None,
             on_error=_on_error,
+            trust=",".join(config.forwarded_allow_ips) if config.proxy_headers else None,
         )
 
     async def _until_stop(self, core: _core.Server) -> None:

@@ -71,10 +71,10 @@ class Client:
 
     async def _body(self, response: Response) -> bytes:
         if response.header(b"transfer-encoding") == b"chunked":
-            body = b""
+            chunks = []
             while chunk := await self.chunk():
-                body += chunk
-            return body
+                chunks.append(chunk)
+            return b"".join(chunks)
         length = response.header(b"content-length")
         if length is not None:
             return await self.reader.readexactly(int(length))
@@ -229,3 +229,60 @@ async def respond(send: Any, body: bytes = b"", status: int = 200) -> None:
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+class WebSocket:
+    """The client's end of a WebSocket, frame by frame."""
+
+    MASK = b"\x01\x02\x03\x04"
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def open(self, path: str = "/", extra: bytes = b"") -> Response:
+        """Do the handshake; the server's answer may be a refusal."""
+        self.client.send(
+            f"GET {path} HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n".encode()
+            + extra
+            + b"\r\n"
+        )
+        head = await self.client.reader.readuntil(b"\r\n\r\n")
+        status, *lines = head[:-4].split(b"\r\n")
+        headers = [(line.partition(b": ")[0], line.partition(b": ")[2]) for line in lines]
+        response = Response(int(status.split(b" ")[1]), headers, b"")
+        if response.status != 101:
+            length = int(response.header(b"content-length") or b"0")
+            response.body = await self.client.reader.readexactly(length)
+        return response
+
+    def frame(self, opcode: int, data: bytes = b"", *, fin: bool = True) -> None:
+        """Send one frame."""
+        length = len(data)
+        if length < 126:
+            head = bytes([fin << 7 | opcode, 0x80 | length])
+        elif length < 65536:
+            head = bytes([fin << 7 | opcode, 0xFE]) + length.to_bytes(2, "big")
+        else:
+            head = bytes([fin << 7 | opcode, 0xFF]) + length.to_bytes(8, "big")
+        mask = (self.MASK * (length // 4 + 1))[:length]
+        masked = int.from_bytes(data, "big") ^ int.from_bytes(mask, "big")
+        self.client.send(head + self.MASK + masked.to_bytes(length, "big"))
+
+    def text(self, text: str) -> None:
+        """Send a text message."""
+        self.frame(1, text.encode())
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame."""
+        self.frame(8, code.to_bytes(2, "big") + reason.encode())
+
+    async def receive(self) -> tuple[int, bytes]:
+        """Wait for the next frame: its opcode and data."""
+        first, second = await self.client.reader.readexactly(2)
+        length = second & 0x7F
+        if length >= 126:
+            length = int.from_bytes(
+                await self.client.reader.readexactly(2 if length == 126 else 8), "big"
+            )
+        return first & 0x0F, await self.client.reader.readexactly(length)

@@ -399,6 +399,7 @@ def test_a_server_that_is_closed_says_so() -> None:
         on_access=None,
         on_websocket=None,
         on_error=print,
+        trust=None,
     )
     server.close()
     server.close()

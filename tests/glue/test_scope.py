@@ -251,6 +251,43 @@ def test_ipv6_addresses_are_text_and_port() -> None:
     assert scopes[0]["client"][0] == "::1"
 
 
+FORWARDED = (
+    b"GET / HTTP/1.1\r\nhost: a\r\nX-Forwarded-For: 9.9.9.9, 1.2.3.4:81, 127.0.0.1\r\n"
+    b"X-Forwarded-Proto: https\r\n\r\n"
+)
+
+
+def test_a_trusted_proxy_names_client_and_scheme() -> None:
+    scope = scope_of(FORWARDED)
+    assert (scope["client"], scope["scheme"]) == (("1.2.3.4", 81), "https")
+
+
+def test_everybody_can_be_trusted() -> None:
+    scope = scope_of(FORWARDED, forwarded_allow_ips="*")
+    assert (scope["client"], scope["scheme"]) == (("9.9.9.9", 0), "https")
+
+
+@pytest.mark.parametrize("settings", [{"proxy_headers": False}, {"forwarded_allow_ips": "10.0.0.1"}])
+def test_others_are_not_believed(settings: Any) -> None:
+    scope = scope_of(FORWARDED, **settings)
+    assert scope["client is right"]
+    assert scope["scheme"] == "http"
+
+
+def test_a_forwarded_scheme_of_a_websocket_is_wss() -> None:
+    scope = scope_of(HANDSHAKE + b"X-Forwarded-Proto: https\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n")
+    assert (scope["client"], scope["scheme"]) == (("1.1.1.1", 0), "wss")
+
+
+def test_the_access_log_names_the_forwarded_client(caplog: pytest.LogCaptureFixture) -> None:
+    import logging
+
+    caplog.set_level(logging.INFO, "hyperfastapi.access")
+    scope_of(FORWARDED)
+    [record] = [record for record in caplog.records if record.name == "hyperfastapi.access"]
+    assert record.getMessage() == '1.2.3.4:81 - "GET / HTTP/1.1" 200'
+
+
 @given(st.text(alphabet=st.characters(max_codepoint=127), max_size=40))
 def test_paths_are_unquoted_as_urllib_does(path: str) -> None:
     assert _core.unquote(path.encode()) == urllib.parse.unquote(path)
