@@ -116,24 +116,56 @@ static PyObject *make_headers(const struct hfa_state *state, const struct hfa_re
     return headers;
 }
 
-static PyObject *make_address(const struct hfa_server_object *server,
-                              const struct hfa_address *address, bool is_server)
+static PyObject *text_of(const struct hfa_address *address)
 {
     char text[HFA_ADDRESS_TEXT_MAX];
+    size_t length = hfa_address_text(address, text);
 
-    switch (address->family) {
-    case HFA_ADDRESS_IPV4:
-    case HFA_ADDRESS_IPV6:
-        hfa_address_text(address, text);
-        return Py_BuildValue("(si)", text, (int)address->port);
-    case HFA_ADDRESS_UNIX:
-        if (is_server && server->uds != Py_None)
-            return PyTuple_Pack(2, server->uds, Py_None);
-        break;
-    case HFA_ADDRESS_NONE:
-        break;
+    return PyUnicode_FromStringAndSize(text, (Py_ssize_t)length);
+}
+
+static bool has_ip(const struct hfa_address *address)
+{
+    return address->family == HFA_ADDRESS_IPV4 || address->family == HFA_ADDRESS_IPV6;
+}
+
+/* (host, port); clients come in numbers from few hosts, whose text they share. */
+static PyObject *make_client(struct hfa_server_object *server, const struct hfa_address *client)
+{
+    struct hfa_address host = *client;
+
+    if (!has_ip(client))
+        return Py_NewRef(Py_None);
+    host.port = 0;
+    if (server->last_host == NULL || !hfa_address_equal(&host, &server->last_host_address)) {
+        PyObject *text = text_of(client);
+        if (text == NULL)
+            return NULL;
+        Py_XSETREF(server->last_host, text);
+        server->last_host_address = host;
     }
-    return Py_NewRef(Py_None);
+    return Py_BuildValue("(Oi)", server->last_host, (int)client->port);
+}
+
+/* The same object for all connections to one address. Borrowed from the server. */
+static PyObject *server_address_of(struct hfa_server_object *server,
+                                   const struct hfa_address *address)
+{
+    PyObject *pair;
+
+    if (server->last_local != NULL && hfa_address_equal(address, &server->last_local_address))
+        return server->last_local;
+    if (has_ip(address))
+        pair = Py_BuildValue("(Ni)", text_of(address), (int)address->port);
+    else if (address->family == HFA_ADDRESS_UNIX && server->uds != Py_None)
+        pair = PyTuple_Pack(2, server->uds, Py_None);
+    else
+        pair = Py_NewRef(Py_None);
+    if (pair == NULL)
+        return NULL;
+    Py_XSETREF(server->last_local, pair);
+    server->last_local_address = *address;
+    return pair;
 }
 
 static bool is_trusted(const struct hfa_server_object *server, const struct hfa_address *client)
@@ -146,18 +178,12 @@ static bool is_trusted(const struct hfa_server_object *server, const struct hfa_
     return hfa_trust_covers(server->trust, peer);
 }
 
-/* (client, server, whether the client is a proxy that is believed) of a connection, made at its
- * first request. Borrowed from the peer. */
-static PyObject *addresses_of(const struct hfa_server_object *server, struct hfa_peer *peer)
+/* The client of a connection, made at its first request. Borrowed from the peer. */
+static PyObject *client_of(struct hfa_server_object *server, struct hfa_peer *peer)
 {
     if (peer->app_data == NULL) {
-        PyObject *client = make_address(server, &peer->client, false);
-        PyObject *local = make_address(server, &peer->server, true);
-        if (client != NULL && local != NULL)
-            peer->app_data = PyTuple_Pack(3, client, local,
-                                          is_trusted(server, &peer->client) ? Py_True : Py_False);
-        Py_XDECREF(client);
-        Py_XDECREF(local);
+        peer->app_data = make_client(server, &peer->client);
+        peer->app_flag = is_trusted(server, &peer->client);
     }
     return peer->app_data;
 }
@@ -265,22 +291,21 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
     const struct hfa_request *request = &exchange->request;
     bool is_websocket = request->is_websocket;
     bool is_secure = exchange->peer->is_secure;
-    PyObject *addresses = addresses_of(server, exchange->peer);
+    PyObject *local = server_address_of(server, &exchange->peer->server);
     PyObject *scope = PyDict_Copy(is_websocket ? state->websocket_template : state->http_template);
     PyObject *scheme = Py_NewRef(is_websocket ? (is_secure ? state->str_wss : state->str_ws)
                                               : (is_secure ? state->str_https : state->str_http));
-    PyObject *client = addresses == NULL ? NULL : Py_NewRef(PyTuple_GetItem(addresses, 0));
+    PyObject *client = Py_XNewRef(client_of(server, exchange->peer));
 
-    if (client == NULL || scope == NULL)
+    if (client == NULL || local == NULL || scope == NULL)
         goto fail;
-    if (PyTuple_GetItem(addresses, 2) == Py_True &&
-        apply_forwarded(server, request, &client, &scheme) < 0)
+    if (exchange->peer->app_flag && apply_forwarded(server, request, &client, &scheme) < 0)
         goto fail;
     if (!set(scope, state->str_asgi,
              PyDict_Copy(is_websocket ? state->websocket_asgi : state->http_asgi)) ||
         !set(scope, state->str_http_version,
              Py_NewRef(request->version == HFA_HTTP_1_0 ? state->str_v10 : state->str_v11)) ||
-        !set(scope, state->str_server, Py_NewRef(PyTuple_GetItem(addresses, 1))) ||
+        !set(scope, state->str_server, Py_NewRef(local)) ||
         !set(scope, state->str_client, Py_NewRef(client)) ||
         !set(scope, state->str_scheme, Py_NewRef(scheme)) ||
         !set(scope, state->str_root_path, Py_NewRef(server->root_path)) ||

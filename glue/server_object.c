@@ -56,10 +56,10 @@ static void on_release(struct hfa_app *app, void *owner)
     Py_DECREF((PyObject *)owner);
 }
 
-static void on_peer_gone(struct hfa_app *app, void *addresses)
+static void on_peer_gone(struct hfa_app *app, void *client)
 {
     (void)app;
-    Py_DECREF((PyObject *)addresses);
+    Py_DECREF((PyObject *)client);
 }
 
 static void on_selector_ready(struct hfa_watch *watch, unsigned readiness)
@@ -566,6 +566,8 @@ static void server_dealloc(PyObject *self)
     Py_CLEAR(server->root_path);
     Py_CLEAR(server->raw_root_path);
     Py_CLEAR(server->uds);
+    Py_CLEAR(server->last_host);
+    Py_CLEAR(server->last_local);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }

@@ -18,12 +18,16 @@ struct hfa_server_object {
     PyObject *raw_root_path;                /* owned bytes */
     PyObject *uds;                          /* owned: path of the Unix socket, or None */
     PyObject *lifespan_state;               /* owned dict */
-    struct hfa_trust *trust;                /* owned: proxies that are believed; NULL: none */
-    PyObject *on_access;                    /* owned: called with (scope, status), or None */
-    PyObject *on_websocket;                 /* owned: called with (scope, outcome), or None */
-    PyObject *on_error;                     /* owned: called with (message, argument, exception) */
-    PyObject *loop;                         /* owned once attached */
-    PyObject *context;                      /* owned once attached: tasks start in copies of it */
+    PyObject *last_host;                    /* owned str, of last_host_address; or NULL */
+    PyObject *last_local;                   /* owned: scope["server"] of last_local_address */
+    struct hfa_address last_host_address;   /* without its port */
+    struct hfa_address last_local_address;
+    struct hfa_trust *trust;     /* owned: proxies that are believed; NULL: none */
+    PyObject *on_access;         /* owned: called with (scope, status), or None */
+    PyObject *on_websocket;      /* owned: called with (scope, outcome), or None */
+    PyObject *on_error;          /* owned: called with (message, argument, exception) */
+    PyObject *loop;              /* owned once attached */
+    PyObject *context;           /* owned once attached: tasks start in copies of it */
     PyObject *ready;             /* owned: loop._ready, NULL for other loops than asyncio's */
     struct hfa_asgi_call *calls; /* in progress */
     size_t call_count;

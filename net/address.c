@@ -25,6 +25,12 @@ void hfa_address_from_sockaddr(struct hfa_address *address, const struct sockadd
     }
 }
 
+bool hfa_address_equal(const struct hfa_address *left, const struct hfa_address *right)
+{
+    return left->family == right->family && left->port == right->port &&
+           left->scope_id == right->scope_id && memcmp(left->ip, right->ip, sizeof(left->ip)) == 0;
+}
+
 size_t hfa_address_text(const struct hfa_address *address, char text[static HFA_ADDRESS_TEXT_MAX])
 {
     int family = address->family == HFA_ADDRESS_IPV4 ? AF_INET : AF_INET6;

@@ -2,6 +2,7 @@
 #ifndef HFA_ADDRESS_H
 #define HFA_ADDRESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -26,6 +27,9 @@ struct hfa_address {
 
 void hfa_address_from_sockaddr(struct hfa_address *address, const struct sockaddr *from,
                                socklen_t length);
+
+/* The same family, IP, scope and port. */
+bool hfa_address_equal(const struct hfa_address *left, const struct hfa_address *right);
 
 /* Writes the IP without port, "" for other families; returns its length. */
 size_t hfa_address_text(const struct hfa_address *address, char text[static HFA_ADDRESS_TEXT_MAX]);

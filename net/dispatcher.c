@@ -123,6 +123,8 @@ void hfa_exchange_notify(struct hfa_exchange *exchange, unsigned events)
     struct hfa_dispatcher *dispatcher = exchange->dispatcher;
 
     exchange->events |= events;
+    if (events & HFA_EVENT_REQUEST)
+        dispatcher->active++;
     if (exchange->is_queued)
         return;
     exchange->is_queued = true;
@@ -179,7 +181,6 @@ static void hand_over(struct hfa_dispatcher *dispatcher, struct hfa_exchange *ex
     exchange->events = 0;
     if (events & HFA_EVENT_REQUEST) {
         exchange->references++; /* the application's, until hfa_exchange_release() */
-        dispatcher->active++;
         dispatcher->requests++;
         app->on_request(app, exchange);
         events &= ~(unsigned)(HFA_EVENT_REQUEST | HFA_EVENT_BODY);

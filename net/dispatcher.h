@@ -35,7 +35,7 @@ struct hfa_dispatcher {
     struct hfa_lent *released;   /* lent memory to give back */
     struct hfa_peer *peers_gone; /* without references: on_peer_gone() is still to be told */
     void *field_arrays;          /* recycled arrays of limits->head_fields fields */
-    size_t active;               /* requests handed over whose application has not released */
+    size_t active;               /* requests queued, or handed over and not released yet */
     size_t connections;          /* open; counted by the server */
     uint64_t requests;           /* since the start */
 };

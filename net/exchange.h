@@ -50,6 +50,7 @@ struct hfa_peer {
     struct hfa_dispatcher *dispatcher;
     unsigned references;
     bool is_secure;
+    bool app_flag; /* the application's */
     struct hfa_address client;
     struct hfa_address server;
     void *app_data;          /* the application's, given back through on_peer_gone() */
@@ -175,6 +176,7 @@ enum hfa_status hfa_exchange_accept(struct hfa_exchange *exchange, const struct 
 /* As hfa_exchange_write(), for one whole message. HFA_ERR_STATE after a close was sent. */
 enum hfa_status hfa_exchange_send_message(struct hfa_exchange *exchange, enum hfa_message_kind kind,
                                           struct hfa_bytes bytes, void *owner);
+/* Begins the closing handshake. HFA_ERR_NO_MEMORY: the connection is cut instead. */
 enum hfa_status hfa_exchange_send_close(struct hfa_exchange *exchange, uint16_t code,
                                         struct hfa_bytes reason);
 /* Takes the oldest message, or NULL; the caller frees it with hfa_exchange_free_message(). */

@@ -39,7 +39,7 @@ struct hfa_http1_conn {
     struct hfa_http1_head head; /* CONN_HEAD: head.fields is an array of the dispatcher's */
     struct hfa_http1_response response;
     struct hfa_ws_stream *websocket;
-    char ws_accept[HFA_WS_ACCEPT_SIZE];
+    char *ws_accept; /* answers the handshake in progress; in its exchange's arena */
 };
 
 static const struct hfa_exchange_ops http1_ops;
@@ -215,7 +215,7 @@ static bool is_over_concurrency(const struct hfa_http1_conn *conn)
     const struct hfa_dispatcher *dispatcher = conn->carrier->dispatcher;
     size_t limit = dispatcher->limits->concurrency;
 
-    return limit > 0 && (dispatcher->active >= limit || dispatcher->connections > limit);
+    return limit > 0 && (dispatcher->active >= limit || dispatcher->connections >= limit);
 }
 
 static void begin_body(struct hfa_http1_conn *conn, const struct hfa_http1_head *head)
@@ -250,6 +250,11 @@ static bool begin_websocket(struct hfa_http1_conn *conn)
 
     if (request->has_body) {
         refuse(conn, 400);
+        return false;
+    }
+    conn->ws_accept = hfa_arena_alloc(&conn->exchange->arena, HFA_WS_ACCEPT_SIZE);
+    if (conn->ws_accept == NULL) {
+        refuse(conn, 503);
         return false;
     }
     if (hfa_ws_handshake_check(request->method, request->fields, request->field_count,
@@ -639,7 +644,9 @@ static enum hfa_status op_send_close(struct hfa_exchange *exchange, uint16_t cod
 {
     struct hfa_http1_conn *conn = exchange->stream;
 
-    return hfa_ws_stream_send_close(conn->websocket, code, reason);
+    enum hfa_status status = hfa_ws_stream_send_close(conn->websocket, code, reason);
+    close_if_done(conn);
+    return status;
 }
 
 static const struct hfa_exchange_ops http1_ops = {

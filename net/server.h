@@ -57,7 +57,7 @@ void hfa_server_drain(struct hfa_server *server);
 void hfa_server_close(struct hfa_server *server);
 
 size_t hfa_server_connections(const struct hfa_server *server);
-size_t hfa_server_active(const struct hfa_server *server);     /* exchanges the application holds */
+size_t hfa_server_active(const struct hfa_server *server);     /* requests under way */
 uint64_t hfa_server_requests(const struct hfa_server *server); /* handed over since the start */
 
 #endif

@@ -11,7 +11,7 @@
 
 struct hfa_limits {
     size_t connections;         /* open at once; accepting pauses above */
-    size_t concurrency;         /* connections, or exchanges in progress; 503 above; 0: no bound */
+    size_t concurrency;         /* connections, or requests under way: 503 from there on; 0: off */
     size_t head_size;           /* bytes of a request head: 431 */
     size_t head_fields;         /* fields of a request head: 431 */
     size_t target_size;         /* bytes of a request-target: 414 */

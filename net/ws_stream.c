@@ -227,6 +227,8 @@ enum hfa_status hfa_ws_stream_send_close(struct hfa_ws_stream *stream, uint16_t 
     if (status != HFA_OK)
         return status;
     put(stream, frame, length);
+    if (stream->is_done)
+        return HFA_ERR_NO_MEMORY;
     set_deadline(stream, *stream->carrier->now_ns + CLOSE_TIMEOUT_NS);
     stream->carrier->wants_input = true;
     return HFA_OK;

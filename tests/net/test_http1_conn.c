@@ -485,17 +485,39 @@ static void test_trailers_above_the_limit_are_431(void **state)
 static void test_limit_concurrency_answers_503_and_closes(void **state)
 {
     struct hfa_limits limits = default_limits;
-    limits.concurrency = 1;
+    limits.concurrency = 2;
     open_with(&limits, serve_at_once);
     fixture.dispatcher.connections = 2;
     carrier_feed_text(&fixture, GET);
     assert_refused(503);
 }
 
+/* A request of another connection that the application has not been told of yet. */
+static void queue_another_request(void)
+{
+    struct hfa_exchange *exchange = hfa_dispatcher_new_exchange(&fixture.dispatcher);
+
+    assert_non_null(exchange);
+    hfa_exchange_notify(exchange, HFA_EVENT_REQUEST);
+    hfa_exchange_detach(exchange);
+}
+
+static void test_requests_that_arrive_together_count_for_limit_concurrency(void **state)
+{
+    struct hfa_limits limits = default_limits;
+    limits.concurrency = 2;
+    open_with(&limits, serve_at_once);
+    queue_another_request();
+    queue_another_request();
+    carrier_feed_text(&fixture, GET);
+    assert_sent_starts("HTTP/1.1 503 ");
+    assert_true(fixture.is_closed);
+}
+
 static void test_a_request_within_limit_concurrency_is_served(void **state)
 {
     struct hfa_limits limits = default_limits;
-    limits.concurrency = 1;
+    limits.concurrency = 2;
     open_with(&limits, serve_at_once);
     carrier_feed_text(&fixture, GET GET);
     assert_sent(OK_HEAD "\r\nok" OK_HEAD "\r\nok");
@@ -855,6 +877,8 @@ int main(void)
         cmocka_unit_test_teardown(test_a_head_above_the_limit_is_431, close_fixture),
         cmocka_unit_test_teardown(test_trailers_above_the_limit_are_431, close_fixture),
         cmocka_unit_test_teardown(test_limit_concurrency_answers_503_and_closes, close_fixture),
+        cmocka_unit_test_teardown(test_requests_that_arrive_together_count_for_limit_concurrency,
+                                  close_fixture),
         cmocka_unit_test_teardown(test_a_request_within_limit_concurrency_is_served, close_fixture),
         cmocka_unit_test_teardown(test_an_absolute_target_replaces_host, close_fixture),
         cmocka_unit_test_teardown(test_an_absolute_target_brings_the_host_that_http10_lacks,

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "carrier_fixture.h"
+#include "failing_malloc.h"
 
 /* The key and its proof are RFC 6455's example. */
 #define HANDSHAKE                                                                                  \
@@ -123,6 +124,19 @@ static void test_the_peers_close_is_answered_and_told(void **state)
     carrier_feed(&fixture, HFA_BYTES(CLOSE_1000));
     assert_frames(HFA_BYTES("\x88\x02\x03\xe8"));
     assert_int_equal(close_code, 1000);
+    assert_true(fixture.is_closed);
+}
+
+static void test_a_close_that_memory_is_missing_for_cuts_the_connection_at_once(void **state)
+{
+    open_accepted();
+    hfa_buffer_pool_free(&fixture.dispatcher.buffers); /* nothing is left to recycle */
+    failing_malloc_arm(0);
+    assert_int_equal(hfa_exchange_send_close(fixture.exchange, 1000, HFA_BYTES("bye")),
+                     HFA_ERR_NO_MEMORY);
+    failing_malloc_disarm();
+    carrier_settle(&fixture);
+    assert_string_equal(fixture.sent, "");
     assert_true(fixture.is_closed);
 }
 
@@ -320,6 +334,8 @@ int main(void)
         cmocka_unit_test_teardown(test_a_ping_is_answered_without_the_application, close_fixture),
         cmocka_unit_test_teardown(test_the_peers_close_is_answered_and_told, close_fixture),
         cmocka_unit_test_teardown(test_the_applications_close_waits_for_the_peers, close_fixture),
+        cmocka_unit_test_teardown(
+            test_a_close_that_memory_is_missing_for_cuts_the_connection_at_once, close_fixture),
         cmocka_unit_test_teardown(test_a_close_that_is_not_answered_ends_after_a_while,
                                   close_fixture),
         cmocka_unit_test_teardown(test_a_closing_handshake_goes_on_after_the_release,

@@ -258,3 +258,9 @@ def test_chunked_request_bodies_are_decoded(parity, chunks):
 
     request = get("/", "transfer-encoding: chunked", method="POST") + chunks
     assert parity(make, request).seen == [b"body"]
+
+
+@pytest.mark.parametrize(("limit", "status"), [(1, b"503"), (2, b"200")])
+def test_limit_concurrency_counts_the_connection_that_asks(parity, limit, status):
+    outcome = parity(answering(b"ok", headers=LENGTH_2), get(), limit_concurrency=limit)
+    assert outcome.wire.startswith(b"HTTP/1.1 %s " % status)

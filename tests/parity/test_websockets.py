@@ -203,6 +203,22 @@ def test_an_upgrade_to_something_else_is_an_ordinary_request(parity):
     assert parity(make, get("/", "connection: upgrade", "upgrade: h2c")).seen == ["http"]
 
 
+def test_a_ping_without_a_pong_is_1011_to_the_client_and_1005_to_the_application(parity):
+    """The application hears what it hears of every connection that ends without a close frame."""
+
+    def script(wire):
+        wire.send(HANDSHAKE)
+        received = wire.response() + wire.rest()
+        without_pings, pings = re.subn(rb"(?s)\x89\x04.{4}", b"", received)
+        assert pings == 1
+        return without_pings
+
+    app = connecting("receive", ACCEPT, "receive")
+    outcome = parity(app, script, ws_ping_interval=0.05, ws_ping_timeout=0.05)
+    assert outcome.wire.endswith(b"\x88\x18\x03\xf3keepalive ping timeout")
+    assert outcome.seen[-1] == {"type": "websocket.disconnect", "code": 1005}
+
+
 def test_what_answers_a_message_is_sent_before_a_close_behind_it_counts(ours):
     """All of it in one segment: uvicorn reads the close first and drops the answers."""
     app = connecting(

@@ -72,7 +72,7 @@ def test_idle_connection_is_closed_without_a_word(serve: Run) -> None:
 
 
 def test_request_beyond_the_concurrency_limit_is_answered_with_503(serve: Run) -> None:
-    server = serve("main:app", "--limit-concurrency", "1")
+    server = serve("main:app", "--limit-concurrency", "2")
     with Connection(server.port) as first:
         first.request("/echo", "content-length: 1", method="POST")
         server.wait_for_output("^entered /echo")
