@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks import documentation, machine, native_build, rounds, table
-from benchmarks.catalogue import SCENARIOS
+from benchmarks.catalogue import APPLICATIONS, CONTENDERS, SCENARIOS
 from benchmarks.results import Run
 from benchmarks.server_process import CHECKOUT
 
@@ -31,20 +31,40 @@ def _cpus(text: str) -> tuple[int, ...]:
     return tuple(sorted(wanted))
 
 
+def _names(text: str) -> list[str]:
+    known = {entry.name for entry in SCENARIOS}
+    known |= {entry.name for entry in APPLICATIONS} | {entry.name for entry in CONTENDERS}
+    names = [name for name in text.split(",") if name]
+    for name in names:
+        for part in name.strip("/").split("/"):
+            if part not in known:
+                raise argparse.ArgumentTypeError(f"{part!r}: no such name; --list shows them")
+    return names
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
     add("--quick", action="store_true", help="a few scenarios, 2 short rounds")
     add(
         "--only",
-        action="append",
+        action="extend",
+        type=_names,
         default=[],
-        metavar="TEXT",
-        help="only cells with TEXT in scenario/application/contender (c64/bare/granian), and what "
-        "their ratios refer to; may be repeated",
+        metavar="NAMES",
+        help="only what these names, separated by commas, select, and what their ratios refer to: "
+        "a scenario, an application (in its first scenario), a contender, or neighbours of these "
+        "with slashes (unpinned/async, plain/granian)",
     )
-    add("--rounds", type=int, metavar="N", help="rounds (default 3)")
-    add("--duration", type=float, metavar="SECONDS", help="length of a measurement (default 2)")
+    add("--rounds", type=int, metavar="N", help="rounds (default 3; 10 where not pinned)")
+    add(
+        "--seconds",
+        "--duration",
+        dest="duration",
+        type=float,
+        metavar="SECONDS",
+        help="length of a measurement (default 2)",
+    )
     add("--warmup", type=float, metavar="SECONDS", help="load before each (default 0.5)")
     add(
         "--server-cpus",
@@ -88,11 +108,12 @@ def _measure(arguments: argparse.Namespace) -> Run:
         )
     settings = rounds.Settings(
         build=arguments.build_dir or native_build.build(),
-        rounds=arguments.rounds or (2 if arguments.quick else 3),
+        rounds=arguments.rounds or (2 if arguments.quick else None),
         warmup=arguments.warmup if arguments.warmup is not None else 0.5,
         duration=arguments.duration or (1.0 if arguments.quick else 2.0),
         server_cpus=server_cpus,
         load_cpus=load_cpus,
+        all_cpus=tuple(usable),
         spin=arguments.spin,
         quick=arguments.quick,
         only=tuple(arguments.only),
@@ -101,7 +122,7 @@ def _measure(arguments: argparse.Namespace) -> Run:
     began = time.monotonic()
     cells = rounds.run(settings)
     shown = {
-        "rounds": settings.rounds,
+        "rounds": settings.rounds or "3, of the scenario that is not pinned 10",
         "seconds a measurement": settings.duration,
         "load generator polls without sleeping": "yes" if settings.spin else "no",
         "minutes in all": round((time.monotonic() - began) / 60, 1),

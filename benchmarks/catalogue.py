@@ -1,15 +1,27 @@
 """What is measured, as data: add a contender, an application or a scenario to the lists below.
 
 A *cell* is one contender serving one application under one scenario. A contender that is a program
-of its own rather than a server of applications (the floor, the constant) has one cell a scenario.
+of its own rather than a server of applications (the floor, the constant) has cells beside those of
+each application, so that every ratio compares figures of the same round.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from enum import Enum
+
+from benchmarks.applications.rows import rows
 
 FLOOR = "floor"
 BASELINE = "uvicorn"
+
+
+class Kind(Enum):
+    """What an application is written for."""
+
+    ASGI = "ASGI alone"
+    FASTAPI = "FastAPI"
 
 
 @dataclass(frozen=True)
@@ -20,8 +32,14 @@ class Application:
         name: short name, used in tables and by ``--only``.
         title: what it is, for a reader of the report.
         target: import string that servers take; empty for programs with an answer built in.
-        path: path to request.
-        body: text of every answer; None where it differs from process to process.
+        path: path to request, with its query.
+        body: text of every answer; None where it is not known here.
+        kind: what it is written for.
+        method: method of the request.
+        headers: lines to add to the request's head.
+        request_body: body of the request; None for none.
+        answer_headers: fields, in lower case, that the answer must have to be the right one.
+        constant_length: whether all answers are equally long; the first tells how long.
     """
 
     name: str
@@ -29,6 +47,12 @@ class Application:
     target: str
     path: str
     body: str | None
+    kind: Kind = Kind.FASTAPI
+    method: str = "GET"
+    headers: tuple[str, ...] = ()
+    request_body: str | None = None
+    answer_headers: tuple[str, ...] = ()
+    constant_length: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,6 +67,8 @@ class Contender:
         distributions: installed distributions whose versions the report states.
         answer: for a program with its answer built in, the body of that answer.
         idle_arguments: further arguments that keep idle connections open for ten minutes.
+        kinds: kinds of application that it serves or stands beside.
+        one_worker: whether it can only be one process.
     """
 
     name: str
@@ -52,11 +78,28 @@ class Contender:
     distributions: tuple[str, ...] = ()
     answer: str | None = None
     idle_arguments: tuple[str, ...] = ()
+    kinds: frozenset[Kind] = frozenset(Kind)
+    one_worker: bool = False
 
     @property
     def serves_applications(self) -> bool:
         """Whether it is a server, rather than a program with its answer built in."""
         return self.answer is None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A slow application that is loaded at the same time, on connections of its own.
+
+    Attributes:
+        application: its name; it has the same target as those that it stands beside.
+        connections: connections held open for it.
+        allowed: requests a second that its waiting or computing alone allows.
+    """
+
+    application: str
+    connections: int
+    allowed: float
 
 
 @dataclass(frozen=True)
@@ -73,6 +116,9 @@ class Scenario:
         applications: names of the applications.
         tally: count the connections that each worker got (the application must answer its pid).
         quick: whether ``--quick`` includes it.
+        pinned: whether server and load are held on a processor each.
+        rounds: rounds, where it is not the usual number.
+        beside: a slow application loaded at the same time.
     """
 
     name: str
@@ -81,46 +127,151 @@ class Scenario:
     pipeline: int = 1
     workers: int = 1
     rate: float = 0.0
-    applications: tuple[str, ...] = ("bare", "fastapi-async", "fastapi-def")
+    applications: tuple[str, ...] = ("bare",)
     tally: bool = False
     quick: bool = False
+    pinned: bool = True
+    rounds: int | None = None
+    beside: Beside | None = None
 
 
 CONSTANT_BODY = '{"hello":"world"}'
+ITEM = '{"name":"lamp","price":12.5,"quantity":3,"tags":["new","red"]}'
+ROWS = json.dumps(rows(), ensure_ascii=False, separators=(",", ":"))
 
-NO_APPLICATION = "-"
+_BARE = "benchmarks.applications.bare:app"
+_TYPICAL = "benchmarks.applications.typical:app"
+_MIDDLEWARE = "benchmarks.applications.with_middleware:app"
+_MANY = "benchmarks.applications.many_routes"
+
+_AS_JSON = ("content-type: application/json",)
+_AS_A_BROWSER = ("origin: https://example.org", "accept-encoding: gzip, deflate, br, zstd")
+_FOR_AN_ORIGIN = (
+    "access-control-allow-origin: https://example.org",
+    "access-control-allow-credentials: true",
+)
+
+#: Those that the goals of speed are stated for.
+GOALS = ("plain", "async", "with-query", "post-validated", "with-chain", "with-middleware")
+
+ROUTE_COUNTS = (5, 50, 500, 5000)
 
 APPLICATIONS = (
-    Application(
-        "bare", "bare ASGI application", "benchmarks.applications.bare:app", "/", CONSTANT_BODY
-    ),
-    Application(
-        "fastapi-async",
-        "FastAPI, async def route",
-        "benchmarks.applications.plain_fastapi:app",
-        "/async",
-        CONSTANT_BODY,
-    ),
-    Application(
-        "fastapi-def",
-        "FastAPI, def route",
-        "benchmarks.applications.plain_fastapi:app",
-        "/def",
-        CONSTANT_BODY,
-    ),
+    Application("bare", "bare ASGI application", _BARE, "/", CONSTANT_BODY, Kind.ASGI),
     Application(
         "bare-pid",
         "bare ASGI application that answers its process number",
-        "benchmarks.applications.bare:app",
+        _BARE,
         "/pid",
         None,
+        Kind.ASGI,
+        constant_length=False,
+    ),
+    Application("plain", "def that returns a small dict", _TYPICAL, "/plain", CONSTANT_BODY),
+    Application("async", "async def that returns a small dict", _TYPICAL, "/async", CONSTANT_BODY),
+    Application(
+        "with-query",
+        "three query parameters",
+        _TYPICAL,
+        "/with-query?q=lamp&limit=20&flag=true",
+        '{"q":"lamp","limit":20,"flag":true}',
+    ),
+    Application(
+        "post-validated",
+        "a small model posted and answered",
+        _TYPICAL,
+        "/post-validated",
+        ITEM,
+        method="POST",
+        headers=_AS_JSON,
+        request_body=ITEM,
+    ),
+    Application(
+        "with-chain",
+        "three levels of plain dependencies",
+        _TYPICAL,
+        "/with-chain",
+        '{"user":7,"session":1,"limit":10}',
+    ),
+    Application(
+        "with-middleware",
+        "def behind CORS and GZip, asked as a browser does",
+        _MIDDLEWARE,
+        "/with-middleware",
+        CONSTANT_BODY,
+        headers=_AS_A_BROWSER,
+        answer_headers=_FOR_AN_ORIGIN,
+    ),
+    Application("path", "a path parameter", _TYPICAL, "/items/42", '{"item_id":42}'),
+    Application(
+        "response-model",
+        "a dict filtered by a response model",
+        _TYPICAL,
+        "/response-model",
+        '{"name":"lamp","price":12.5}',
+    ),
+    Application("async-io", "async def, one suspension", _TYPICAL, "/async-io", CONSTANT_BODY),
+    Application(
+        "oauth2",
+        "OAuth2 bearer token and two dependencies",
+        _TYPICAL,
+        "/users/me",
+        '{"username":"johndoe","disabled":false}',
+        headers=("authorization: Bearer johndoe-token",),
+    ),
+    Application("json-out", "100 kB of dicts answered", _TYPICAL, "/json-out", ROWS),
+    Application(
+        "json-out-models",
+        "100 kB of validated models answered",
+        _TYPICAL,
+        "/json-out-models",
+        ROWS,
+    ),
+    Application(
+        "json-in",
+        "100 kB of models posted",
+        _TYPICAL,
+        "/json-in",
+        str(len(rows())),
+        method="POST",
+        headers=_AS_JSON,
+        request_body=ROWS,
+    ),
+    Application(
+        "compressed",
+        "a few kB behind CORS and GZip, compressed",
+        _MIDDLEWARE,
+        "/compressed",
+        None,
+        headers=_AS_A_BROWSER,
+        answer_headers=(*_FOR_AN_ORIGIN, "content-encoding: gzip"),
+    ),
+    Application(
+        "sleep-1ms", "def that waits for a millisecond", _TYPICAL, "/sleep-1ms", CONSTANT_BODY
+    ),
+    Application(
+        "sleep-100ms", "def that waits for 100 ms", _TYPICAL, "/sleep-100ms", CONSTANT_BODY
+    ),
+    Application(
+        "spin-100ms", "def that computes for 100 ms", _TYPICAL, "/spin-100ms", CONSTANT_BODY
+    ),
+    *(
+        Application(
+            f"{kind}-{count}", f"{title}, {count:,}", f"{_MANY}:{kind}_{count}", "/plain", body
+        )
+        for kind, title, body in (
+            ("flat", "the last of an application's routes", CONSTANT_BODY),
+            ("included", "the last of the routes of included routers", CONSTANT_BODY),
+        )
+        for count in ROUTE_COUNTS
     ),
 )
 
-_UVICORN = (
-    *("{python}", "-m", "uvicorn", "{target}", "--host", "127.0.0.1", "--port", "{port}"),
+_UVICORN_ARGUMENTS = (
+    *("{target}", "--host", "127.0.0.1", "--port", "{port}"),
     *("--workers", "{workers}", "--no-access-log", "--log-level", "warning"),
 )
+_UVLOOP = ("--loop", "uvloop", "--http", "httptools")
 
 CONTENDERS = (
     Contender(
@@ -134,6 +285,8 @@ CONTENDERS = (
         "a constant served by the C server without Python (examples/constant.c)",
         ("{build}/examples/constant", "{port}"),
         answer="Hello, world!",
+        kinds=frozenset({Kind.ASGI}),
+        one_worker=True,
     ),
     Contender(
         "hyperfastapi",
@@ -148,9 +301,24 @@ CONTENDERS = (
         idle_arguments=("--timeout-keep-alive", "600"),
     ),
     Contender(
+        "hyper-uvicorn",
+        "the same application as hyperfastapi's, under uvicorn (hyperfastapi.install())",
+        (
+            *("{python}", "-c"),
+            "import hyperfastapi; hyperfastapi.install(); import uvicorn; uvicorn.main()",
+            *_UVICORN_ARGUMENTS,
+            *_UVLOOP,
+        ),
+        modules=("hyperfastapi", "uvicorn", "httptools", "uvloop"),
+        distributions=("hyperfastapi", "uvicorn", "httptools", "uvloop"),
+        idle_arguments=("--timeout-keep-alive", "600"),
+        kinds=frozenset({Kind.FASTAPI}),
+        one_worker=True,
+    ),
+    Contender(
         BASELINE,
         "uvicorn[standard] as installed by default: httptools and uvloop",
-        (*_UVICORN, "--loop", "uvloop", "--http", "httptools"),
+        ("{python}", "-m", "uvicorn", *_UVICORN_ARGUMENTS, *_UVLOOP),
         modules=("uvicorn", "httptools", "uvloop"),
         distributions=("uvicorn", "httptools", "uvloop"),
         idle_arguments=("--timeout-keep-alive", "600"),
@@ -158,10 +326,14 @@ CONTENDERS = (
     Contender(
         "uvicorn-asyncio",
         "uvicorn with httptools on asyncio's own event loop",
-        (*_UVICORN, "--loop", "asyncio", "--http", "httptools"),
+        (
+            *("{python}", "-m", "uvicorn", *_UVICORN_ARGUMENTS),
+            *("--loop", "asyncio", "--http", "httptools"),
+        ),
         modules=("uvicorn", "httptools"),
         distributions=("uvicorn", "httptools"),
         idle_arguments=("--timeout-keep-alive", "600"),
+        kinds=frozenset({Kind.ASGI}),
     ),
     Contender(
         "granian",
@@ -180,22 +352,80 @@ CONTENDERS = (
 )
 
 _WORKERS_TITLE = "1,000 connections, workers on one core"
+_MIXED = ("plain", "async")
 
 SCENARIOS = (
     Scenario("c1", "1 connection", 1),
     Scenario("c64", "64 connections", 64, quick=True),
     Scenario("c256", "256 connections", 256),
-    Scenario("c64p16", "64 connections, 16 requests pipelined", 64, pipeline=16, quick=True),
-    Scenario("rate", "64 connections, 2,000 requests/s on schedule", 64, rate=2000.0, quick=False),
+    Scenario(
+        "fastapi",
+        "FastAPI, 64 connections",
+        64,
+        applications=(
+            *GOALS,
+            *("path", "response-model", "async-io", "oauth2"),
+            *("json-out", "json-out-models", "json-in", "compressed"),
+            "sleep-1ms",
+        ),
+        quick=True,
+    ),
+    Scenario(
+        "p16",
+        "64 connections, 16 requests pipelined",
+        64,
+        pipeline=16,
+        applications=("bare", "async"),
+    ),
+    Scenario(
+        "routes",
+        "64 connections, many routes",
+        64,
+        applications=tuple(
+            f"{kind}-{count}" for kind in ("flat", "included") for count in ROUTE_COUNTS
+        ),
+    ),
+    Scenario(
+        "beside-sleep",
+        "64 connections, and 32 whose handler waits for 100 ms",
+        64,
+        applications=_MIXED,
+        beside=Beside("sleep-100ms", 32, allowed=320.0),
+    ),
+    Scenario(
+        "beside-spin",
+        "64 connections, and 2 whose handler computes for 100 ms",
+        64,
+        applications=_MIXED,
+        beside=Beside("spin-100ms", 2, allowed=10.0),
+    ),
+    Scenario(
+        "unpinned",
+        "FastAPI, 64 connections, server and load on any processor",
+        64,
+        applications=GOALS,
+        pinned=False,
+        rounds=10,
+    ),
+    Scenario(
+        "rate",
+        "64 connections, 2,000 requests/s on schedule",
+        64,
+        rate=2000.0,
+        applications=("bare", *_MIXED),
+    ),
     Scenario("w1", f"1 worker, {_WORKERS_TITLE}", 1000, 1, 1, 0.0, ("bare-pid",), True),
     Scenario("w2", f"2 workers, {_WORKERS_TITLE}", 1000, 1, 2, 0.0, ("bare-pid",), True),
     Scenario("w4", f"4 workers, {_WORKERS_TITLE}", 1000, 1, 4, 0.0, ("bare-pid",), True),
 )
 
+#: The pinned scenario that the figures of the other one are compared with.
+PINNED = "fastapi"
 
-def built_in(contender: Contender) -> Application:
-    """Return what stands for the application of a program with its answer built in."""
-    return Application(NO_APPLICATION, "answer built in", "", "/", contender.answer)
+
+def built_in(contender: Contender, beside: Application) -> Application:
+    """Return what a program with its answer built in serves beside an application."""
+    return Application(beside.name, "answer built in", "", "/", contender.answer, kind=beside.kind)
 
 
 def application(name: str) -> Application:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
-from benchmarks.catalogue import FLOOR, NO_APPLICATION, application
+from benchmarks.catalogue import FLOOR, application
 from benchmarks.results import Cell, Run
 from benchmarks.table import scenario
 
@@ -22,6 +22,7 @@ COLOURS = {
     FLOOR: "#9a9a9a",
     "constant": "#7d8f69",
     "hyperfastapi": "#0b7a75",
+    "hyper-uvicorn": "#5fb3ad",
     "uvicorn": "#c06c2b",
     "uvicorn-asyncio": "#d9a066",
     "granian": "#6a5acd",
@@ -30,16 +31,16 @@ OTHER_COLOUR = "#555555"
 
 
 def _panels(run: Run) -> list[tuple[str, list[Cell]]]:
-    """Return title and cells of each panel: the programs without application stand in each."""
+    """Return title and cells of each panel; loads whose figure is not CPU time have none."""
     panels = []
     for name in run.scenarios():
+        about = scenario(name)
+        if about.beside is not None:
+            continue
         cells = run.of_scenario(name)
-        programs = [cell for cell in cells if cell.application == NO_APPLICATION]
-        names = [cell.application for cell in cells if cell.application != NO_APPLICATION]
-        for app in dict.fromkeys(names):
-            title = f"{scenario(name).title}: {application(app).title}"
-            served = [cell for cell in cells if cell.application == app]
-            panels.append((title, programs + served))
+        for app in dict.fromkeys(cell.application for cell in cells):
+            title = f"{about.title}: {application(app).title}"
+            panels.append((title, [cell for cell in cells if cell.application == app]))
     return panels
 
 

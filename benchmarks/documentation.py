@@ -34,6 +34,10 @@ in parentheses, the least and the most.
 - Latency is measured by the load generator. Where all connections send as fast as they are
   answered, the latency follows from the throughput; the scenario with a fixed schedule (an open
   loop, where latency counts from the time that a request was due) compares it at equal load.
+- Where a slow application is loaded at the same time, both are first measured alone: **of its rate
+  alone** is the part of it that the fast one keeps, and the last column is what the slow one gets
+  of the rate that its waiting or computing alone allows.
+- Where nothing is pinned, **CPU / pinned** is the ratio to the median of the pinned scenario.
 - A pipelining connection sends its requests together, and the next ones when all are answered.
 - Access logs are off, for all contenders.
 

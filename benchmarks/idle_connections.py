@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks import native_build, process_tree
 from benchmarks.catalogue import CONTENDERS, Application, Contender, Scenario, application, built_in
-from benchmarks.load_client import Measurement, measure
+from benchmarks.load_client import Load, Measurement, measure
 from benchmarks.process_tree import Memory
 from benchmarks.server_process import NotInstalled, ServerFailed, ServerProcess
 
@@ -166,7 +166,7 @@ def measure_idle(
     scenario = Scenario("idle", "64 connections beside idle ones", 64)
     with ServerProcess(contender, served, 1, (0,), build, contender.idle_arguments) as server:
         # One load first, so that what the server allocates once is there before.
-        measure(server, scenario, build, (1,), 0.2, 1.0, False)
+        measure(server, scenario, Load(build, (1,), 0.2, 1.0))
         pids = server.tree()
         before = process_tree.memory(pids)
         idle = [
@@ -176,7 +176,7 @@ def measure_idle(
         try:
             opened = asyncio.run(_all(idle, first=True))
             alive = [one for one, good in zip(idle, opened, strict=True) if good]
-            load = measure(server, scenario, build, (1,), 0.5, duration, False)
+            load = measure(server, scenario, Load(build, (1,), 0.5, duration))
             during = process_tree.memory(pids)
             answered = asyncio.run(_all(alive, first=False))
         finally:
@@ -236,9 +236,10 @@ def main() -> int:
             f"{'dirty/conn':>10} {'requests/s':>10} {'errors':>6}   (bytes)"
         )
     for contender in CONTENDERS:
-        if arguments.contender and contender.name not in arguments.contender:
+        asked = not arguments.contender or contender.name in arguments.contender
+        if not asked or chosen.kind not in contender.kinds:
             continue
-        served = chosen if contender.serves_applications else built_in(contender)
+        served = chosen if contender.serves_applications else built_in(contender, chosen)
         try:
             outcome = measure_idle(
                 contender, served, arguments.connections, build, arguments.duration

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalogue import BASELINE, CONTENDERS, FLOOR, NO_APPLICATION, SCENARIOS
-from benchmarks.load_client import Measurement
+from benchmarks.catalogue import BASELINE, CONTENDERS, FLOOR, PINNED, SCENARIOS
+from benchmarks.load_client import BesideMeasurement, Measurement
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,15 @@ class Cell:
 
     def of(self, quantity: str) -> Spread | None:
         """Return median and range of an attribute of the good measurements."""
-        return spread(getattr(entry, quantity) for entry in self.good().values())
+        values = [getattr(entry, quantity) for entry in self.good().values()]
+        return spread(value for value in values if value is not None)
+
+    def relative(self, reference: Spread | None) -> Spread | None:
+        """Return the CPU time a request as a ratio to a median."""
+        own = self.of("cpu_us")
+        if reference is None or own is None or reference.median <= 0:
+            return None
+        return Spread(*(value / reference.median for value in (own.median, own.least, own.most)))
 
     def imbalance(self, workers: int) -> Spread | None:
         """Return how far the worker furthest from an equal share of the connections is from it.
@@ -71,6 +79,11 @@ class Cell:
                 counts = [*entry.tally.values(), *missing]
                 found.append(max(abs(count - share) for count in counts) / share)
         return spread(found)
+
+
+def _measurement(saved: dict[str, Any]) -> Measurement:
+    beside = saved.pop("beside", None)
+    return Measurement(**saved, beside=BesideMeasurement(**beside) if beside else None)
 
 
 @dataclass
@@ -126,11 +139,19 @@ class Run:
 
     def to_floor(self, cell: Cell) -> Spread | None:
         """Return the ratio of CPU time a request to the floor's."""
-        return self.ratio(cell, self.cell(cell.scenario, NO_APPLICATION, FLOOR))
+        return self.ratio(cell, self.cell(cell.scenario, cell.application, FLOOR))
 
     def to_baseline(self, cell: Cell) -> Spread | None:
         """Return the ratio of CPU time a request to uvicorn's with the same application."""
         return self.ratio(cell, self.cell(cell.scenario, cell.application, BASELINE))
+
+    def to_pinned(self, cell: Cell) -> Spread | None:
+        """Return the ratio of CPU time a request to the median where all is pinned.
+
+        The median is of another scenario's rounds: the two have none in common.
+        """
+        pinned = self.cell(PINNED, cell.application, cell.contender)
+        return cell.relative(pinned.of("cpu_us") if pinned is not None else None)
 
     def save(self, path: Path) -> None:
         """Write the run as JSON, with the medians beside the measurements."""
@@ -145,6 +166,8 @@ class Run:
                     "cpu_us": cell.of("cpu_us"),
                     "cpu_to_floor": self.to_floor(cell),
                     "cpu_to_uvicorn": self.to_baseline(cell),
+                    "kept": cell.of("kept"),
+                    "slow_rate": cell.of("slow_rate"),
                 }.items()
             }
             cells.append({**asdict(cell), "summary": summary})
@@ -166,7 +189,7 @@ class Run:
                 entry["scenario"],
                 entry["application"],
                 entry["contender"],
-                [None if one is None else Measurement(**one) for one in entry["rounds"]],
+                [None if one is None else _measurement(one) for one in entry["rounds"]],
                 list(entry["problems"]),
             )
             for entry in document["cells"]

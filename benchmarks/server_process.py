@@ -55,6 +55,7 @@ class ServerProcess:
     Attributes:
         port: where it listens.
         pid: the process that was started; workers are its descendants.
+        answer_length: length of the body of its first answer.
 
     Raises:
         NotInstalled: on entry, where the program or module is missing.
@@ -75,6 +76,7 @@ class ServerProcess:
         self.workers = workers
         self.cpus = set(cpus)
         self.port = free_port()
+        self.answer_length = 0
         values = {
             "python": sys.executable,
             "build": str(build),
@@ -154,12 +156,17 @@ class ServerProcess:
         if not Path(self.command[0]).exists():
             raise NotInstalled(f"{Path(self.command[0]).name} has not been built")
 
-    def _request(self) -> tuple[int, str]:
+    def _request(self) -> tuple[int, list[str], bytes]:
+        """Return status, head lines in lower case and body of the answer to one request."""
+        asked = self.application
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_SECONDS)
         try:
-            connection.request("GET", self.application.path)
+            fields = dict(line.split(": ", 1) for line in asked.headers)
+            body = None if asked.request_body is None else asked.request_body.encode()
+            connection.request(asked.method, asked.path, body, fields)
             response = connection.getresponse()
-            return response.status, response.read().decode()
+            head = [f"{name.lower()}: {value}" for name, value in response.getheaders()]
+            return response.status, head, response.read()
         finally:
             connection.close()
 
@@ -171,7 +178,7 @@ class ServerProcess:
             if ended is not None:
                 raise ServerFailed(f"ended with status {ended}: {self.output()[-2000:]}")
             try:
-                status, body = self._request()
+                status, head, body = self._request()
                 break
             except (OSError, http.client.HTTPException) as error:
                 if time.monotonic() > deadline:
@@ -180,8 +187,12 @@ class ServerProcess:
                     ) from error
                 time.sleep(0.02)
         expected = self.application.body
-        if status != 200 or (expected is not None and body != expected):
+        if status != 200 or (expected is not None and body != expected.encode()):
             raise ServerFailed(f"answered {self.application.path} with {status} {body[:200]!r}")
+        missing = [line for line in self.application.answer_headers if line not in head]
+        if missing:
+            raise ServerFailed(f"answered {self.application.path} without {missing[0]!r}: {head}")
+        self.answer_length = len(body)
         if self.workers > 1 and expected is None:
             self._wait_for_workers()
 

@@ -15,7 +15,10 @@ def _number(value: float) -> str:
         return f"{value:,.0f}"
     if value >= 100:
         return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    # A ratio of 0.02 to the baseline must not hide whether that is 40 or 65 times less.
+    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.4f}"
 
 
 def _median(value: Spread | None) -> str:
@@ -56,10 +59,24 @@ def rows(run: Run, name: str) -> list[list[str]]:
         ("requests/s", lambda cell: _range(cell.of("requests_per_second"))),
         ("p50 us", lambda cell: _median(cell.of("p50_us"))),
         ("p99 us", lambda cell: _range(cell.of("p99_us"))),
-        ("CPU us/request", lambda cell: _range(cell.of("cpu_us"))),
-        (f"CPU / {FLOOR}", lambda cell: _range(run.to_floor(cell))),
-        (f"CPU / {BASELINE}", lambda cell: _range(run.to_baseline(cell))),
     ]
+    beside = about.beside
+    if beside is not None:
+        columns.append(("of its rate alone", lambda cell: _percent(cell.of("kept"))))
+        columns.append(("slow requests/s", lambda cell: _range(cell.of("slow_rate"))))
+        columns.append(("slow p99 us", lambda cell: _range(cell.of("slow_p99_us"))))
+        columns.append(
+            (
+                f"of {beside.allowed:.0f}/s",
+                lambda cell: _percent(cell.of("slow_rate"), beside.allowed),
+            )
+        )
+    else:
+        columns.append(("CPU us/request", lambda cell: _range(cell.of("cpu_us"))))
+        columns.append((f"CPU / {FLOOR}", lambda cell: _range(run.to_floor(cell))))
+        columns.append((f"CPU / {BASELINE}", lambda cell: _range(run.to_baseline(cell))))
+    if not about.pinned:
+        columns.append(("CPU / pinned", lambda cell: _range(run.to_pinned(cell))))
     if about.rate:
         columns.append(("overdue", lambda cell: _median(cell.of("overdue"))))
     if about.tally:
@@ -71,11 +88,15 @@ def rows(run: Run, name: str) -> list[list[str]]:
     return table
 
 
-def _imbalance(cell: Cell, workers: int) -> str:
-    value = cell.imbalance(workers)
+def _percent(value: Spread | None, whole: float = 1.0) -> str:
     if value is None:
         return NONE
-    return f"{value.median * 100:.0f} % ({value.least * 100:.0f} to {value.most * 100:.0f})"
+    median, least, most = (part / whole * 100 for part in (value.median, value.least, value.most))
+    return f"{median:.0f} % ({least:.0f} to {most:.0f})"
+
+
+def _imbalance(cell: Cell, workers: int) -> str:
+    return _percent(cell.imbalance(workers))
 
 
 def _to_one_worker(run: Run, cell: Cell) -> Spread | None:
@@ -85,11 +106,7 @@ def _to_one_worker(run: Run, cell: Cell) -> Spread | None:
     different scenarios, so they have no rounds in common.
     """
     one = run.cell("w1", cell.application, cell.contender)
-    reference = one.of("cpu_us") if one is not None else None
-    own = cell.of("cpu_us")
-    if reference is None or own is None:
-        return None
-    return Spread(*(value / reference.median for value in (own.median, own.least, own.most)))
+    return cell.relative(one.of("cpu_us") if one is not None else None)
 
 
 def plain(table: Sequence[Sequence[str]]) -> str:

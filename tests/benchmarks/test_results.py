@@ -7,9 +7,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from benchmarks.catalogue import CONTENDERS, SCENARIOS
+from benchmarks.catalogue import CONTENDERS, SCENARIOS, application
 from benchmarks.chart import draw
-from benchmarks.load_client import Measurement
+from benchmarks.load_client import BesideMeasurement, Measurement
 from benchmarks.results import Cell, Run, Spread
 
 from benchmarks import documentation, rounds, table
@@ -47,7 +47,7 @@ def run() -> Run:
         {"uvicorn": "1"},
         {"rounds": 3},
         [
-            Cell("c64", "-", "floor", with_cpu(4, 5, 2)),
+            Cell("c64", "bare", "floor", with_cpu(4, 5, 2)),
             Cell("c64", "bare", "hyperfastapi", with_cpu(8, None, 6), ["did not answer"]),
             Cell("c64", "bare", "uvicorn", with_cpu(16, 20, 8)),
             Cell("c64", "bare", "granian", [None] * 3, ["granian is not installed"]),
@@ -120,23 +120,64 @@ def test_page_states_machine_versions_and_settings(run: Run, tmp_path: Path) -> 
     assert written[1].read_text() == draw(run)
 
 
-def test_selection_keeps_what_ratios_refer_to() -> None:
-    scenario = next(entry for entry in SCENARIOS if entry.name == "c64")
-    chosen = rounds.plans(scenario, ("c64/bare/granian",))
-    assert [(plan.application.name, plan.contender.name) for plan in chosen] == [
-        ("-", "floor"),
-        ("bare", "uvicorn"),
-        ("bare", "granian"),
+def cells(*only: str) -> list[str]:
+    """Return the names of the cells that are selected."""
+    return [
+        f"{scenario.name}/{plan.application.name}/{plan.contender.name}"
+        for scenario in SCENARIOS
+        for plan in rounds.plans(scenario, only)
     ]
-    assert rounds.plans(scenario, ("w4/",)) == []
 
 
-def test_every_contender_stands_in_every_scenario_of_one_worker() -> None:
+def test_selection_keeps_what_ratios_refer_to() -> None:
+    assert cells("c64/bare/granian") == [
+        "c64/bare/floor",
+        "c64/bare/uvicorn",
+        "c64/bare/granian",
+    ]
+
+
+def test_an_applications_name_alone_selects_it_in_its_first_scenario() -> None:
+    assert cells("async") == cells("fastapi/async")
+    assert {cell.split("/")[0] for cell in cells("async", "p16/async")} == {"fastapi", "p16"}
+
+
+def test_a_name_selects_by_whole_words() -> None:
+    assert not any("async-io" in cell for cell in cells("async"))
+    assert {cell.split("/")[2] for cell in cells("granian")} == {"floor", "uvicorn", "granian"}
+
+
+def test_every_contender_stands_beside_every_application_that_it_can_serve() -> None:
     for scenario in SCENARIOS:
-        names = {plan.contender.name for plan in rounds.plans(scenario, ())}
-        expected = {
-            entry.name
-            for entry in CONTENDERS
-            if entry.serves_applications or entry.name == "floor" or scenario.workers == 1
-        }
-        assert names == expected
+        for name in scenario.applications:
+            found = {
+                plan.contender.name
+                for plan in rounds.plans(scenario, ())
+                if plan.application.name == name
+            }
+            assert found == {
+                entry.name
+                for entry in CONTENDERS
+                if application(name).kind in entry.kinds
+                and (scenario.workers == 1 or not entry.one_worker)
+                and (scenario.beside is None or entry.serves_applications)
+            }
+
+
+def test_a_slow_application_beside_has_its_own_figures(tmp_path: Path) -> None:
+    beside = BesideMeasurement(300.0, 100e3, 120e3, alone=310.0, fast_alone=4000.0)
+    cell = Cell("beside-sleep", "plain", "uvicorn", [replace(ONE, beside=beside)])
+    mixed = Run({}, {}, {}, [cell])
+    heading, row = table.rows(mixed, "beside-sleep")
+    shown = dict(zip(heading, row, strict=True))
+    assert shown["of its rate alone"] == "25 % (25 to 25)"
+    assert shown["slow requests/s"] == "300"
+    assert shown["of 320/s"] == "94 % (94 to 94)"
+    mixed.save(tmp_path / "run.json")
+    assert Run.load(tmp_path / "run.json") == mixed
+
+
+def test_runs_that_are_not_pinned_are_compared_with_the_pinned_median() -> None:
+    pinned = Cell("fastapi", "async", "hyperfastapi", with_cpu(4, 5, 6))
+    free = Cell("unpinned", "async", "hyperfastapi", with_cpu(5, 10))
+    assert Run({}, {}, {}, [pinned, free]).to_pinned(free) == Spread(1.5, 1.0, 2.0)
