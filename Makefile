@@ -71,6 +71,8 @@ lint: ## formatting, static checks, types, and the rules of the layers
 	find $(c_directories) -name '*.[ch]' | xargs $(bin)/clang-format --dry-run -Werror
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/stubtest --mypy-config-file pyproject.toml hyperfastapi._core
 	$(bin)/shellcheck $(shell_scripts)
 
 asan: ## the C and the Python tests under sanitizers (SANITIZE=address,undefined)

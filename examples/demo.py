@@ -2,8 +2,8 @@
 
     make run                                 or: hyperfastapi run examples/demo.py
 
-It imports FastAPI itself, to show that nothing needs to change; ``from hyperfastapi import FastAPI``
-gives the same application. The notes live in the memory of one process and end with it.
+It imports FastAPI itself, to show that nothing needs to change; ``from hyperfastapi import
+FastAPI`` gives the same application. The notes live in the memory of one process and end with it.
 """
 
 import asyncio

@@ -32,7 +32,9 @@ def _entrypoint() -> str | None:
     except tomllib.TOMLDecodeError as error:
         raise ImportFromError(f"pyproject.toml can't be read: {error}") from None
     entrypoint = table.get("tool", {}).get("fastapi", {}).get("entrypoint")
-    return entrypoint if isinstance(entrypoint, str) else None
+    if entrypoint is not None and not isinstance(entrypoint, str):
+        raise ImportFromError("pyproject.toml: tool.fastapi.entrypoint has to be a string")
+    return entrypoint
 
 
 def _module_of(path: Path) -> tuple[str, Path]:
@@ -89,9 +91,10 @@ def load(target: str | None, *, app_dir: str = "", factory: bool = False) -> Any
     """Import the application.
 
     Args:
-        target: ``module:attribute``, ``module``, or the path of a file (``file.py:attribute`` as
-            well); None: what pyproject.toml's ``[tool.fastapi]`` names, else the first of
-            `DEFAULT_PATHS` that exists. Without an attribute the module's FastAPI application.
+        target: ``module:attribute``, ``module``, or the path of a file or of a package's directory
+            (``file.py:attribute`` as well); None: what pyproject.toml's ``[tool.fastapi]`` names,
+            else the first of `DEFAULT_PATHS` that exists. Without an attribute the module's FastAPI
+            application.
         app_dir: the directory that import strings are looked up in.
         factory: the attribute is a function that makes the application.
 
@@ -110,7 +113,8 @@ def load(target: str | None, *, app_dir: str = "", factory: bool = False) -> Any
                 " try: hyperfastapi run main:app"
             )
     location, _, attributes = target.partition(":")
-    if location.endswith(".py") or "/" in location:
+    is_package = not attributes and not app_dir and Path(location).is_dir()
+    if location.endswith(".py") or "/" in location or is_package:
         path = Path(location)
         if not path.exists():
             raise ImportFromError(f"there is no file {location!r}")

@@ -78,6 +78,8 @@ def _read(path: str) -> dict[str, Any]:
     import yaml
 
     loaded = yaml.safe_load(text)
+    if not isinstance(loaded, dict):
+        raise ValueError(f"{path}: expected a mapping at the top")
     return loaded
 
 

@@ -42,7 +42,7 @@ def run(config: Config, load: Callable[[], Any]) -> int:
     logger.info("Will watch for changes in: %s", ", ".join(map(str, directories)))
     ending: list[int] = []
 
-    def on_signal(number: int, frame: object) -> None:
+    def on_signal(number: int, _frame: object) -> None:
         ending.append(number)
 
     before = {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
@@ -75,8 +75,8 @@ def run(config: Config, load: Callable[[], Any]) -> int:
         if child is not None:
             _end(child)
         listeners.close()
-    for number in ending[:1]:
-        signal.raise_signal(number)
+    if ending:
+        signal.raise_signal(ending[0])
     return 0
 
 

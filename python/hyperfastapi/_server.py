@@ -29,7 +29,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def _client(scope: dict[str, Any]) -> str:
     client = scope.get("client")
-    return "%s:%d" % client if client else ""
+    return f"{client[0]}:{client[1]}" if client else ""
 
 
 def _target(scope: dict[str, Any]) -> str:

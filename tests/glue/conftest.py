@@ -48,7 +48,9 @@ class Client:
         """Put bytes on the wire."""
         self.writer.write(data)
 
-    async def get(self, path: str = "/", method: str = "GET", body: bytes | None = None) -> Response:
+    async def get(
+        self, path: str = "/", method: str = "GET", body: bytes | None = None
+    ) -> Response:
         """Send a request and wait for its response."""
         head = f"{method} {path} HTTP/1.1\r\nhost: test\r\n"
         if body is not None:
@@ -164,7 +166,9 @@ def run(
             starting.cancel()
             raise AssertionError(f"the server ended with {serving.result()}")
         try:
-            return await asyncio.wait_for(asyncio.ensure_future(scenario(Running(server, port))), 30)
+            return await asyncio.wait_for(
+                asyncio.ensure_future(scenario(Running(server, port))), 30
+            )
         finally:
             server.request_stop()
             await serving

@@ -162,7 +162,10 @@ def test_a_status_may_be_an_enumeration() -> None:
             [start(headers=[(b"a",)])],
             "ValueError: not enough values to unpack (expected 2, got 1)",
         ),
-        ([start(headers=[(b"a", b"b", b"c")])], "ValueError: too many values to unpack (expected 2)"),
+        (
+            [start(headers=[(b"a", b"b", b"c")])],
+            "ValueError: too many values to unpack (expected 2)",
+        ),
         ([start(headers=5)], "TypeError: 'int' object is not iterable"),
         ([start(status="200")], "TypeError: 'str' object cannot be interpreted as an integer"),
         ([start(status=99)], "KeyError: 99"),
@@ -482,7 +485,9 @@ def test_a_file_is_sent_by_the_kernel(tmp_path: Path) -> None:
     data = bytes(range(256)) * 8192
     path.write_bytes(data)
     headers = [(b"content-length", str(len(data)).encode())]
-    response = answer_of(start(headers=headers), {"type": "http.response.pathsend", "path": str(path)})
+    response = answer_of(
+        start(headers=headers), {"type": "http.response.pathsend", "path": str(path)}
+    )
     assert response.body == data
 
 
@@ -499,7 +504,9 @@ def test_an_empty_file_is_an_empty_body(tmp_path: Path) -> None:
     path.touch()
     headers = [(b"content-length", b"0")]
     assert (
-        answer_of(start(headers=headers), {"type": "http.response.pathsend", "path": str(path)}).body
+        answer_of(
+            start(headers=headers), {"type": "http.response.pathsend", "path": str(path)}
+        ).body
         == b""
     )
 
@@ -526,7 +533,9 @@ def test_a_file_of_another_length_than_declared_is_an_error(tmp_path: Path, erro
     path = tmp_path / "file"
     path.write_bytes(b"four")
     assert "Response content longer than Content-Length" in error_of(
-        start(headers=LENGTH_3), {"type": "http.response.pathsend", "path": str(path)}, errors=errors
+        start(headers=LENGTH_3),
+        {"type": "http.response.pathsend", "path": str(path)},
+        errors=errors,
     )
 
 
@@ -570,9 +579,7 @@ def test_access_log_has_the_usual_line(caplog: pytest.LogCaptureFixture) -> None
 
     port = run(app, scenario)
     [record] = [record for record in caplog.records if record.name == "hyperfastapi.access"]
-    assert (
-        record.getMessage() == f'127.0.0.1:{port} - "GET /a%20%C3%A9b/~x?q=%41&r HTTP/1.1" 404'
-    )
+    assert record.getMessage() == f'127.0.0.1:{port} - "GET /a%20%C3%A9b/~x?q=%41&r HTTP/1.1" 404'
     assert record.args == (f"127.0.0.1:{port}", "GET", "/a%20%C3%A9b/~x?q=%41&r", "1.1", 404)
 
 

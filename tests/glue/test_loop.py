@@ -354,12 +354,14 @@ def test_an_answer_given_after_a_wait_leaves_before_the_next_callback(kind: str)
 def test_the_server_works_in_a_thread_of_its_own(kind: str) -> None:
     from hyperfastapi.testing import ThreadServer
 
-    with ThreadServer(plain, lifespan=False, loop=kind) as server:
-        with socket.create_connection((server.host, server.port)) as client:
-            client.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
-            data = b""
-            while chunk := client.recv(1000):
-                data += chunk
+    with (
+        ThreadServer(plain, lifespan=False, loop=kind) as server,
+        socket.create_connection((server.host, server.port)) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        data = b""
+        while chunk := client.recv(1000):
+            data += chunk
     assert data.endswith(b"hello")
 
 

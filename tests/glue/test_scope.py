@@ -267,7 +267,9 @@ def test_everybody_can_be_trusted() -> None:
     assert (scope["client"], scope["scheme"]) == (("9.9.9.9", 0), "https")
 
 
-@pytest.mark.parametrize("settings", [{"proxy_headers": False}, {"forwarded_allow_ips": "10.0.0.1"}])
+@pytest.mark.parametrize(
+    "settings", [{"proxy_headers": False}, {"forwarded_allow_ips": "10.0.0.1"}]
+)
 def test_others_are_not_believed(settings: Any) -> None:
     scope = scope_of(FORWARDED, **settings)
     assert scope["client is right"]

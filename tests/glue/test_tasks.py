@@ -433,5 +433,3 @@ def test_debug_mode_changes_nothing_for_the_application(debug: bool) -> None:
 
     assert run(app, scenario, loop=loop) == b"answer"
     assert seen == [True, b"question"]
-
-

@@ -245,7 +245,9 @@ def test_a_message_that_came_before_the_applications_close_is_still_received() -
 def test_accept_carries_subprotocol_and_headers() -> None:
     async def body(receive: Any, send: Any, seen: list[Any]) -> None:
         await receive()
-        await send({**ACCEPT, "subprotocol": "chat", "headers": [(b"X-One", b"1"), (b"x-two", b"2")]})
+        await send(
+            {**ACCEPT, "subprotocol": "chat", "headers": [(b"X-One", b"1"), (b"x-two", b"2")]}
+        )
 
     async def script(ws: WebSocket) -> Any:
         return await ws.open(extra=b"sec-websocket-protocol: chat\r\n")
@@ -277,7 +279,9 @@ def test_a_denial_is_a_whole_response() -> None:
         await send(
             {"type": "websocket.http.response.start", "status": 418, "headers": [(b"x-a", b"b")]}
         )
-        await send({"type": "websocket.http.response.body", "body": b"short and ", "more_body": True})
+        await send(
+            {"type": "websocket.http.response.body", "body": b"short and ", "more_body": True}
+        )
         await send({"type": "websocket.http.response.body", "body": b"stout"})
         seen.append(await receive())
 
@@ -567,5 +571,3 @@ def test_frameworks_end_quietly_when_the_client_leaves(errors: Errors) -> None:
     run(app, scenario)
     assert codes == [1006]
     assert errors() == []
-
-

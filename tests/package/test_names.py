@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import fastapi
+import mypy.api
 import pytest
 from conftest import Python
 from fastapi_modules import MODULES
@@ -148,7 +149,6 @@ def test_every_file_is_installed() -> None:
 
 
 def test_mypy_sees_the_names(tmp_path: Path) -> None:
-    api = pytest.importorskip("mypy.api")
     program = tmp_path / "program.py"
     program.write_text(
         """
@@ -170,7 +170,7 @@ install()
     config = tmp_path / "mypy.ini"
     config.write_text(f"[mypy]\nstrict = true\nmypy_path = {PACKAGE.parent}\n")
     cache = tmp_path / "cache"
-    out, err, status = api.run(
+    out, err, status = mypy.api.run(
         [
             "--config-file",
             str(config),

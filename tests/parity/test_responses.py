@@ -81,8 +81,10 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
     [
         [{**START, "headers": LENGTH_2}, {"type": "http.response.body", "body": b"too long"}],
         [{**START, "headers": [(b"content-length", b"9")]}, {"type": "http.response.body"}],
-        [{**START, "headers": [(b"content-length", b"9")]},
-         {"type": "http.response.body", "body": b"short"}],
+        [
+            {**START, "headers": [(b"content-length", b"9")]},
+            {"type": "http.response.body", "body": b"short"},
+        ],
         [{**START, "headers": [(b"x-bad", b"a\r\nb: c")]}],
         [{**START, "headers": [(b"x-bad", b"a\x00b")]}],
         [{**START, "headers": [(b"x bad", b"a")]}],
@@ -93,8 +95,20 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
         [START],
         [],
     ],
-    ids=["longer", "empty-for-length", "shorter", "crlf", "nul", "name", "body-first",
-         "start-twice", "after-end", "not-ended", "only-start", "nothing"],
+    ids=[
+        "longer",
+        "empty-for-length",
+        "shorter",
+        "crlf",
+        "nul",
+        "name",
+        "body-first",
+        "start-twice",
+        "after-end",
+        "not-ended",
+        "only-start",
+        "nothing",
+    ],
 )
 def test_misuse_is_raised_logged_and_never_ends_a_message_cleanly(parity, messages):
     def script(wire):

@@ -37,9 +37,7 @@ def test_header_names_are_lower_case_in_order_with_duplicates(parity):
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND"])
 def test_methods(parity, method):
-    parity(
-        answering(b"ok", headers=LENGTH_2, note=scope_without_ports), get(method=method)
-    )
+    parity(answering(b"ok", headers=LENGTH_2, note=scope_without_ports), get(method=method))
 
 
 @pytest.mark.parametrize("path", ["/items", "/api/items", "/"])

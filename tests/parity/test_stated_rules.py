@@ -121,7 +121,7 @@ def test_the_authority_of_an_absolute_target_replaces_host(ours):
 
 
 def test_an_expectation_that_was_never_answered_closes_the_connection(ours):
-    """Whether the body still comes is the client's choice: what follows could be read either way."""
+    """Whether the body still comes is the client's choice: what follows can be read two ways."""
     request = get("/", "content-length: 4", "expect: 100-continue", method="POST")
     assert b"connection: close" in ours(OK, everything(request)).wire
 

@@ -43,7 +43,7 @@ class Wire:
         return bool(data)
 
     def until(self, delimiter: bytes) -> int:
-        """How many bytes there are to and with `delimiter`: the position behind `delimiter`, or behind everything when the server closes first."""
+        """The number of bytes up to and with `delimiter`; of all when the server closes first."""
         while (at := self._buffer.find(delimiter)) < 0:
             if not self._more():
                 return len(self._buffer)

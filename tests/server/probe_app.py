@@ -3,7 +3,6 @@
 It prints a line when it starts something that a test waits for.
 """
 
-# ruff: noqa: ARG001 - each path has the signature of an ASGI application
 from __future__ import annotations
 
 import asyncio

@@ -5,11 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import pytest
 from served_process import Run
 from wire_client import get
-
-pytest.importorskip("watchfiles")
 
 APP = """
 async def app(scope, receive, send):

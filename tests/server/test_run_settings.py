@@ -74,21 +74,18 @@ def test_web_concurrency_sets_the_workers(serve: Run) -> None:
 
 
 def test_env_file_is_read_by_settings_and_application(serve: Run, directory: Path) -> None:
-    pytest.importorskip("dotenv")
     (directory / "settings.env").write_text("GREETING=hello\nHYPERFASTAPI_ROOT_PATH=/from-file\n")
     shown = get(serve("main:app", "--env-file", "settings.env", GREETING=None).port).json()
     assert (shown["greeting"], shown["root_path"]) == ("hello", "/from-file")
 
 
 def test_variable_that_is_set_wins_over_the_env_file(serve: Run, directory: Path) -> None:
-    pytest.importorskip("dotenv")
     (directory / "settings.env").write_text("GREETING=hello\n")
     shown = get(serve("main:app", "--env-file", "settings.env", GREETING="set").port).json()
     assert shown["greeting"] == "set"
 
 
 def test_missing_env_file_is_named_and_exits_2(run: Run) -> None:
-    pytest.importorskip("dotenv")
     command = run("main:app", "--env-file", "nowhere.env")
     assert command.wait() == 2
     assert "--env-file='nowhere.env': there is no such file" in command.log
@@ -96,7 +93,6 @@ def test_missing_env_file_is_named_and_exits_2(run: Run) -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_uvloop_serves_when_asked_for(serve: Run, workers: str) -> None:
-    pytest.importorskip("uvloop")
     server = serve("main:app", "--loop", "uvloop", "--workers", workers)
     assert get(server.port).json()["loop"] == "uvloop"
     server.stop()

@@ -16,13 +16,12 @@ import signal
 import sys
 import time
 
+from benchmarks import process_tree
 from benchmarks.server_process import free_port
 from tests.soak import census
 from tests.soak.http_client import Unanswered
 from tests.soak.server import Server
 from tests.soak.traffic import Ledger, behaviours, one_visit
-
-from benchmarks import process_tree
 
 DEFAULT_COMMAND = (
     "{python} -m hyperfastapi run {app} --host 127.0.0.1 --port {port} --no-access-log "

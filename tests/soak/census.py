@@ -8,9 +8,8 @@ import random
 import time
 from dataclasses import dataclass
 
-from tests.soak.http_client import Connection, Unanswered, request
-
 from benchmarks import process_tree
+from tests.soak.http_client import Connection, Unanswered, request
 
 SETTLE_SECONDS = 40.0
 

@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
+
 from tests.soak.census import Bounds, Census, judge
 from tests.soak.websocket_client import BINARY, TEXT, frame
 

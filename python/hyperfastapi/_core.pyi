@@ -1,0 +1,63 @@
+"""The C server and its bridge to asyncio and ASGI, as this package uses them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, TypedDict, final
+
+_Scope = dict[str, Any]
+_Message = MutableMapping[str, Any]
+_Application = Callable[
+    [_Scope, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]],
+    Awaitable[None],
+]
+
+class _Build(TypedDict):
+    reactor: str
+    scanner: str
+    tls: bool
+    http3: bool
+
+build: _Build
+
+class ClientDisconnected(OSError): ...
+
+@final
+class Server:
+    """One worker's server. Everything is for the thread that its loop runs in."""
+
+    def __new__(
+        cls,
+        app: _Application,
+        settings: Mapping[str, Any],
+        root_path: str,
+        uds: str | None,
+        fields: bytes,
+        date: bool,
+        on_access: Callable[[_Scope, int], None] | None,
+        on_websocket: Callable[[_Scope, str], None] | None,
+        on_error: Callable[[str, object, BaseException | None], None],
+        trust: str | None,
+    ) -> Server: ...
+    @property
+    def connections(self) -> int: ...
+    @property
+    def pending(self) -> int: ...
+    @property
+    def requests(self) -> int: ...
+    def listen(self, fd: int, shared: bool, /) -> None: ...
+    def attach(
+        self, loop: asyncio.AbstractEventLoop, state: dict[str, Any], selector_fd: int, /
+    ) -> int: ...
+    def turn(self, timeout: float | None, /) -> bool: ...
+    def dispatch(self) -> None: ...
+    def flush(self) -> None: ...
+    def drain(self) -> None: ...
+    def tasks(self) -> list[asyncio.Task[None]]: ...
+    def close(self) -> None: ...
+
+def bind_tcp(host: str, port: int, *, backlog: int, reuse_port: bool) -> list[int]: ...
+def bind_unix(path: str, *, mode: int, backlog: int) -> int: ...
+def adopt(fd: int, backlog: int, /) -> None: ...
+def unquote(path: bytes, /) -> str: ...
