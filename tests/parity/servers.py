@@ -20,6 +20,7 @@ class LogTap(logging.Handler):
     def __init__(self, name: str) -> None:
         super().__init__(logging.INFO)
         self.lines: list[tuple[str, str | None]] = []
+        self.exceptions: list[BaseException] = []
         self._logger = logging.getLogger(name)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -27,6 +28,8 @@ class LogTap(logging.Handler):
             return
         exception = record.exc_info[1] if record.exc_info else None
         self.lines.append((record.getMessage().strip(), repr(exception) if exception else None))
+        if exception is not None:
+            self.exceptions.append(exception)
 
     def __enter__(self) -> LogTap:
         self._logger.addHandler(self)

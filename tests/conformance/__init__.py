@@ -1,0 +1,1 @@
+"""FastAPI judges hyperfastapi: every test runs one application on both and compares."""
