@@ -439,6 +439,17 @@ static PyObject *method_dispatch(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* From any thread. asyncio has put something into its queue: the wait ends, to look there. */
+static PyObject *method_wake(PyObject *self, PyObject *unused)
+{
+    struct hfa_server_object *server = (struct hfa_server_object *)self;
+
+    (void)unused;
+    if (server->reactor != NULL)
+        hfa_reactor_wake(server->reactor);
+    Py_RETURN_NONE;
+}
+
 static PyObject *method_drain(PyObject *self, PyObject *unused)
 {
     struct hfa_server_object *server = (struct hfa_server_object *)self;
@@ -580,6 +591,7 @@ static PyMethodDef server_methods[] = {
      "turn(timeout): serves until asyncio has work; True if its selector has events."},
     {"dispatch", method_dispatch, METH_NOARGS, "Serves what has been received."},
     {"flush", method_flush, METH_NOARGS, "Sends what is waiting to be sent."},
+    {"wake", method_wake, METH_NOARGS, "Ends the wait of turn(); for any thread."},
     {"drain", method_drain, METH_NOARGS, "Stops accepting and lets requests finish."},
     {"tasks", method_tasks, METH_NOARGS, "Tasks of requests and WebSockets in progress."},
     {"close", method_close, METH_NOARGS, "Closes every connection at once."},

@@ -31,7 +31,9 @@ struct hfa_reactor {
     struct hfa_deferred *deferred;
     struct hfa_watch wake_watch; /* read end of the pipe */
     int wake_fd;                 /* write end */
-    bool woken;                  /* a byte is in the pipe: set and cleared atomically */
+    bool woken;                  /* a wait has to end; these two are read and set atomically */
+    bool is_waiting;             /* only a byte in the pipe ends the wait */
+    bool is_armed;               /* another loop waits for us, at any time */
     pthread_mutex_t posts_lock;
     struct hfa_post *posts; /* newest first */
     struct hfa_watch timer_watch;
@@ -198,8 +200,14 @@ enum hfa_status hfa_reactor_poll(struct hfa_reactor *reactor, uint64_t timeout_n
         if (wait_ns < timeout_ns)
             timeout_ns = wait_ns;
     }
+    /* Who wakes sets `woken` first and then looks whether we wait; we do it the other way round, so
+     * that one of the two sees the other. */
+    __atomic_store_n(&reactor->is_waiting, true, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&reactor->woken, __ATOMIC_SEQ_CST))
+        timeout_ns = 0;
     enum hfa_status status =
         hfa_backend_wait(reactor->backend, timeout_ns, reactor->ready, READY_MAX, &count);
+    __atomic_store_n(&reactor->is_waiting, reactor->is_armed, __ATOMIC_SEQ_CST);
     if (status != HFA_OK)
         return status;
     hfa_reactor_update_now(reactor);
@@ -234,6 +242,10 @@ enum hfa_status hfa_reactor_arm(struct hfa_reactor *reactor)
 {
     uint64_t due_ns = hfa_timer_wheel_next(&reactor->timers);
 
+    if (!reactor->is_armed) {
+        reactor->is_armed = true;
+        __atomic_store_n(&reactor->is_waiting, true, __ATOMIC_SEQ_CST);
+    }
     if (due_ns == reactor->armed_ns)
         return HFA_OK;
     if (reactor->timer_watch.fd < 0) {
@@ -295,7 +307,8 @@ void hfa_reactor_wake(struct hfa_reactor *reactor)
 {
     int saved = errno;
 
-    if (!__atomic_exchange_n(&reactor->woken, true, __ATOMIC_ACQ_REL)) {
+    if (!__atomic_exchange_n(&reactor->woken, true, __ATOMIC_SEQ_CST) &&
+        __atomic_load_n(&reactor->is_waiting, __ATOMIC_SEQ_CST)) {
         ssize_t written = write(reactor->wake_fd, "", 1);
         (void)written; /* full: a wake-up is under way already */
     }

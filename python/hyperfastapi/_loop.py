@@ -14,6 +14,8 @@ from typing import Any
 
 from hyperfastapi import _core
 
+_WAKE = "_write_to_self"
+
 
 class ReactorSelector(selectors.DefaultSelector):
     """asyncio's selector, with a server's turn as its way of waiting once one has joined."""
@@ -75,6 +77,9 @@ class Attachment:
         if self._selector is not None:
             server.attach(self._loop, state, self._selector.fileno())
             self._selector.join(server)
+            # call_soon_threadsafe() ends the wait by this: the way through asyncio's socket pair,
+            # its selector and a callback costs a `def` endpoint more than its own work.
+            vars(self._loop)[_WAKE] = server.wake
             self._fd = -1
         else:
             self._fd = server.attach(self._loop, state, -1)
@@ -83,6 +88,7 @@ class Attachment:
     def detach(self) -> None:
         """Take the server out of the loop; it serves no more."""
         if self._selector is not None:
+            vars(self._loop).pop(_WAKE, None)
             self._selector.leave()
         else:
             self._loop.remove_reader(self._fd)

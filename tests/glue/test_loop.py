@@ -98,6 +98,18 @@ def test_call_soon_threadsafe_wakes_the_loop(kind: str) -> None:
     assert ask(body, kind) == "woken"
 
 
+def test_no_call_soon_threadsafe_is_lost(kind: str) -> None:
+    async def body() -> str:
+        loop = asyncio.get_running_loop()
+        for _ in range(300):  # each is awaited: one that is lost leaves the loop asleep
+            future = loop.create_future()
+            threading.Thread(target=loop.call_soon_threadsafe, args=(future.set_result, 1)).start()
+            await future
+        return "all"
+
+    assert ask(body, kind) == "all"
+
+
 def test_run_in_executor_comes_back(kind: str) -> None:
     async def body() -> bool:
         name = await asyncio.get_running_loop().run_in_executor(
@@ -381,6 +393,8 @@ def test_an_embedder_can_run_the_loop_again_after_serving() -> None:
 
     assert [loop.run_until_complete(serve_once()) for _ in range(3)] == [b"hello"] * 3
     loop.run_until_complete(asyncio.sleep(0.01))
+    assert loop.run_until_complete(loop.run_in_executor(None, len, "thread")) == 6
+    loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
 
 
