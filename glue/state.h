@@ -82,10 +82,13 @@
     X(message, "message")                                                                          \
     X(exception, "exception")
 
+struct hfa_pool;
+
 struct hfa_state {
     PyTypeObject *server_type;
     PyTypeObject *call_type;
     PyTypeObject *operation_type;
+    PyTypeObject *pool_type;
     PyObject *task_type;           /* asyncio.Task */
     PyObject *client_disconnected; /* an OSError: send() to a WebSocket that is gone */
     PyObject *empty_bytes;
@@ -97,6 +100,8 @@ struct hfa_state {
     struct hfa_header_names header_names;
     struct hfa_free_list free_calls;
     struct hfa_free_list free_operations;
+    struct hfa_pool *pools; /* that are not freed: they end with the interpreter */
+    bool stops_pools;       /* at the interpreter's exit */
 #define HFA_DECLARE(name, text) PyObject *str_##name;
     HFA_NAMES(HFA_DECLARE)
 #undef HFA_DECLARE
