@@ -1,0 +1,1 @@
+"""JSON bodies: how they are read, decoded, divided among parameters and validated."""
