@@ -1,0 +1,1 @@
+"""Responses: both JSON dialects, response models, classes, status codes, headers and cookies."""
