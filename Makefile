@@ -80,6 +80,10 @@ asan: ## the C and the Python tests under sanitizers (SANITIZE=address,undefined
 	@tools/setup tests
 	tools/asan $(SANITIZE) $(python_suites)
 
+fuzz: ## each fuzz target, and a differential one, for SECONDS_EACH=60
+	@tools/setup fuzz
+	tools/fuzz $(SECONDS_EACH)
+
 soak: ## mixed traffic for MINUTES=30, with clients that leave
 	@tools/setup tests
 	$(python) -m tests.soak --minutes $(MINUTES)

@@ -1,19 +1,13 @@
 /* Judges handshakes made of the input's lines: "METHOD" and then "name: value" lines. */
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "require.h"
 #include "ws_handshake.h"
 
 #define FIELDS_MAX 32
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* Cuts the next line, without its end, off `text`. */
 static struct hfa_bytes next_line(struct hfa_bytes *text)

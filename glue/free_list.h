@@ -7,6 +7,7 @@
 #define HFA_FREE_LIST_H
 
 #include "compat.h"
+#include "recycle.h"
 
 #define HFA_FREE_LIST_MAX 128
 
@@ -31,7 +32,7 @@ static inline void hfa_free_list_put(struct hfa_free_list *list, PyObject *objec
 {
     PyTypeObject *type = Py_TYPE(object);
 
-    if (list->count < HFA_FREE_LIST_MAX && !list->is_closed)
+    if (HFA_RECYCLES && list->count < HFA_FREE_LIST_MAX && !list->is_closed)
         list->items[list->count++] = object;
     else
         PyObject_GC_Del(object);

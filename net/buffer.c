@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "recycle.h"
+
 struct hfa_buffer_block {
     struct hfa_buffer_block *next;
 };
@@ -47,7 +49,7 @@ static char *take(struct hfa_buffer_pool *pool, size_t wanted, size_t *capacity)
 static void give_back(struct hfa_buffer_pool *pool, char *data, size_t capacity)
 {
     for (unsigned i = 0; i < HFA_BUFFER_CLASSES; i++) {
-        if (capacity == class_size[i] && pool->count[i] < class_keep[i]) {
+        if (HFA_RECYCLES && capacity == class_size[i] && pool->count[i] < class_keep[i]) {
             struct hfa_buffer_block *block = (struct hfa_buffer_block *)data;
             block->next = pool->free[i];
             pool->free[i] = block;

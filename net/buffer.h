@@ -36,7 +36,10 @@ static inline size_t hfa_buffer_length(const struct hfa_buffer *buffer)
 
 static inline struct hfa_bytes hfa_buffer_bytes(const struct hfa_buffer *buffer)
 {
-    return (struct hfa_bytes){buffer->data + buffer->start, buffer->end - buffer->start};
+    /* C has no NULL + 0. */
+    const char *first = buffer->data != NULL ? buffer->data + buffer->start : NULL;
+
+    return (struct hfa_bytes){first, buffer->end - buffer->start};
 }
 
 static inline size_t hfa_buffer_room(const struct hfa_buffer *buffer)

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "recycle.h"
+
 /* An exchange and the first memory of its arena: most requests need no other allocation. */
 #define EXCHANGE_SIZE 4096
 #define FREE_MAX      256
@@ -109,7 +111,7 @@ static void drop_reference(struct hfa_exchange *exchange)
         hfa_exchange_free_message(message);
     }
     hfa_arena_reset(&exchange->arena);
-    if (dispatcher->free_count == FREE_MAX) {
+    if (!HFA_RECYCLES || dispatcher->free_count == FREE_MAX) {
         free(exchange);
         return;
     }
@@ -167,6 +169,10 @@ struct hfa_field *hfa_dispatcher_take_fields(struct hfa_dispatcher *dispatcher)
 
 void hfa_dispatcher_return_fields(struct hfa_dispatcher *dispatcher, struct hfa_field *fields)
 {
+    if (!HFA_RECYCLES) {
+        free(fields);
+        return;
+    }
     memcpy(fields, &dispatcher->field_arrays, sizeof(void *));
     dispatcher->field_arrays = fields;
 }

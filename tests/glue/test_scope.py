@@ -295,12 +295,12 @@ def test_paths_are_unquoted_as_urllib_does(path: str) -> None:
     assert _core.unquote(path.encode()) == urllib.parse.unquote(path)
 
 
-@given(st.lists(st.one_of(st.binary(max_size=4), st.sampled_from([b"%", b"%4", b"%zz", b"/"]))))
-def test_any_bytes_can_be_escaped(pieces: list[bytes]) -> None:
-    path = "".join(
-        piece.decode() if piece.startswith(b"%") else urllib.parse.quote_from_bytes(piece)
-        for piece in pieces
-    )
+ESCAPED = st.binary(max_size=4).map(urllib.parse.quote_from_bytes)
+
+
+@given(st.lists(st.one_of(ESCAPED, st.sampled_from(["%", "%4", "%zz", "/"]))))
+def test_any_bytes_can_be_escaped(pieces: list[str]) -> None:
+    path = "".join(pieces)
     assert _core.unquote(path.encode()) == urllib.parse.unquote(path)
 
 

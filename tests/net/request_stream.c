@@ -111,16 +111,22 @@ static void begin_head(struct request_stream *stream)
     hfa_http1_head_reset(&stream->parser, &stream->head);
 }
 
+static void end_request(struct request_stream *stream)
+{
+    stream->whole++;
+    begin_head(stream);
+}
+
 static void end_body(struct request_stream *stream)
 {
     add_text(stream, "\n");
-    begin_head(stream);
+    end_request(stream);
 }
 
 static void begin_body(struct request_stream *stream)
 {
     if ((stream->head.flags & (HFA_HTTP1_CHUNKED | HFA_HTTP1_CONTENT_LENGTH)) == 0) {
-        begin_head(stream);
+        end_request(stream);
         return;
     }
     add_text(stream, "body");

@@ -31,7 +31,8 @@ struct request_stream {
     uint64_t body_left;
     bool body_is_empty;
     struct hfa_field fields[REQUEST_STREAM_FIELDS_MAX];
-    char *text; /* owned; NUL-terminated */
+    size_t whole; /* requests that have ended, bodies included */
+    char *text;   /* owned; NUL-terminated */
     size_t text_length;
     size_t text_room;
 };

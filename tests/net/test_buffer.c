@@ -8,6 +8,7 @@
 
 #include "buffer.h"
 #include "failing_malloc.h"
+#include "recycle.h"
 
 static struct hfa_buffer_pool pool;
 static struct hfa_buffer buffer;
@@ -48,9 +49,10 @@ static void test_an_emptied_buffer_holds_no_storage_and_the_pool_recycles_it(voi
     char *storage = buffer.data;
     hfa_buffer_consume(&buffer, &pool, 3);
     assert_null(buffer.data);
-    assert_int_equal(pool.count[0], 1);
+    assert_int_equal(pool.count[0], HFA_RECYCLES);
     hfa_buffer_append(&buffer, &pool, HFA_BYTES("abc"));
-    assert_ptr_equal(buffer.data, storage);
+    if (HFA_RECYCLES)
+        assert_ptr_equal(buffer.data, storage);
     assert_int_equal(pool.count[0], 0);
 }
 

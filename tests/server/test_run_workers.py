@@ -164,7 +164,7 @@ def test_hangup_replaces_the_workers_without_a_failed_request(
 def test_hangup_ends_each_worker_when_its_successor_serves(serve: Run) -> None:
     server = serve("main:app", "--workers", "2")
     server.send_signal(signal.SIGHUP)
-    server.wait_for_log("Application shutdown complete", 2)
+    server.wait_for_output(r"lifespan\.shutdown", 2)
     events = [
         line.split(" in ")[0] for line in server.output.splitlines() if line.startswith("lifespan.")
     ][2:]

@@ -1,0 +1,1 @@
+"""Fuzzing of net/: libFuzzer targets in C, and a comparison with other parsers in Python."""
