@@ -7,12 +7,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+from benchmarks import documentation, rounds, table
 from benchmarks.catalogue import CONTENDERS, SCENARIOS, application
 from benchmarks.chart import draw
 from benchmarks.load_client import BesideMeasurement, Measurement
 from benchmarks.results import Cell, Run, Spread
-
-from benchmarks import documentation, rounds, table
 
 ONE = Measurement(
     requests=1000,

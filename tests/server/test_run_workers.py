@@ -218,6 +218,7 @@ def test_each_worker_imports_for_itself_by_default(serve: Run, directory: Path) 
     main = directory / "main.py"
     main.write_text(main.read_text() + '\nsay(f"imported in {os.getpid()}")\n')
     server = serve("main:app", "--workers", "2")
+    server.wait_for_output("^lifespan.startup", 2)
     for pid in server.worker_pids():
         assert f"imported in {pid}" in server.output
     assert server.output.count("imported in") == 2
