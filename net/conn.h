@@ -26,6 +26,7 @@ struct hfa_conn {
     struct hfa_conn **link;
     struct hfa_conn *dirty_next;  /* to be looked at by the next flush */
     struct hfa_conn *hungry_next; /* has input that the engine may want now */
+    unsigned char fed;            /* pipelined requests in a row that came before others' */
     bool is_dirty;
     bool is_hungry;
     bool eof;          /* the peer has ended its side */

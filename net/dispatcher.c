@@ -131,12 +131,17 @@ void hfa_exchange_notify(struct hfa_exchange *exchange, unsigned events)
         return;
     exchange->is_queued = true;
     exchange->references++; /* the queue's */
-    exchange->ready_next = NULL;
-    if (dispatcher->ready_last != NULL)
-        dispatcher->ready_last->ready_next = exchange;
-    else
+    if (dispatcher->ready_first == NULL) {
+        exchange->ready_next = NULL;
+        dispatcher->ready_first = dispatcher->ready_last = exchange;
+    } else if (dispatcher->queues_first) {
+        exchange->ready_next = dispatcher->ready_first;
         dispatcher->ready_first = exchange;
-    dispatcher->ready_last = exchange;
+    } else {
+        exchange->ready_next = NULL;
+        dispatcher->ready_last->ready_next = exchange;
+        dispatcher->ready_last = exchange;
+    }
 }
 
 void hfa_exchange_detach(struct hfa_exchange *exchange)

@@ -30,6 +30,7 @@ struct hfa_dispatcher {
     struct hfa_buffer_pool buffers;
     struct hfa_exchange *ready_first;
     struct hfa_exchange *ready_last;
+    bool queues_first;         /* what is queued goes on with what was just done: it comes next */
     struct hfa_exchange *free; /* recycled exchanges */
     unsigned free_count;
     struct hfa_lent *released;   /* lent memory to give back */

@@ -3,13 +3,18 @@
 #include "byte_class.h"
 #include "ip_address.h"
 
-/* Every byte is looked at, without an early exit: values are nearly always good, and the compiler
- * turns such a loop into vector code. */
+/* Every byte is looked at, without an early exit: values are nearly always good. */
 static bool all_in_class(struct hfa_bytes bytes, enum hfa_byte_class wanted)
 {
+    const uint8_t *table = hfa_byte_classes;
+    const unsigned char *at = (const unsigned char *)bytes.data;
+    const unsigned char *end = at + bytes.length;
     unsigned classes = (unsigned)wanted;
-    for (size_t i = 0; i < bytes.length; i++)
-        classes &= hfa_byte_classes[(unsigned char)bytes.data[i]];
+
+    for (; end - at >= 4; at += 4)
+        classes &= (unsigned)table[at[0]] & table[at[1]] & table[at[2]] & table[at[3]];
+    for (; at < end; at++)
+        classes &= table[*at];
     return classes != 0;
 }
 
@@ -23,15 +28,37 @@ bool hfa_field_name_is_safe(struct hfa_bytes name)
     return name.length > 0 && all_in_class(name, HFA_BYTE_SENT_NAME);
 }
 
+/* Bit 7 of each byte of a word that is a control other than HTAB; no byte carries into another. */
+static inline uint64_t unsafe_bytes(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t low = word & 0x7f * ones;
+    uint64_t not_control = low + (0x80 - 0x20) * ones;
+    uint64_t is_delete = low + 1 * ones;
+    uint64_t not_tab = (low ^ '\t' * ones) + 0x7f * ones;
+
+    return ((~not_control & not_tab) | is_delete) & ~word & 0x80 * ones;
+}
+
 bool hfa_field_value_is_safe(struct hfa_bytes value)
 {
-    unsigned bad = 0;
-    for (size_t i = 0; i < value.length; i++) {
-        unsigned char byte = (unsigned char)value.data[i];
-        bad |= (unsigned)(byte < 0x20) & (unsigned)(byte != '\t');
-        bad |= (unsigned)(byte == 0x7f);
+    const char *at = value.data;
+    uint64_t bad = 0;
+    uint64_t word;
+
+    if (value.length < sizeof(word)) {
+        word = UINT64_C(0x2020202020202020); /* spaces, which are safe */
+        for (size_t i = 0; i < value.length; i++)
+            word = word << 8 | (unsigned char)at[i];
+        return unsafe_bytes(word) == 0;
     }
-    return bad == 0;
+    const char *last = at + value.length - sizeof(word);
+    for (; at < last; at += sizeof(word)) {
+        memcpy(&word, at, sizeof(word));
+        bad |= unsafe_bytes(word);
+    }
+    memcpy(&word, last, sizeof(word)); /* may overlap the one before */
+    return (bad | unsafe_bytes(word)) == 0;
 }
 
 bool hfa_field_next_element(struct hfa_bytes *list, struct hfa_bytes *element)

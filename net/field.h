@@ -28,6 +28,33 @@ bool hfa_field_name_is_safe(struct hfa_bytes name);
 /* No control byte but HTAB: cannot end a line (RFC 9110 5.5). */
 bool hfa_field_value_is_safe(struct hfa_bytes value);
 
+/* Compares a safe name, in any case, with a literal of at least four lower-case letters and '-'.
+ * Setting bit 0x20 makes no other byte of a safe name equal to one of these. */
+#define HFA_FIELD_NAME_IS(name, literal) hfa_field_name_is(name, "" literal "", sizeof(literal) - 1)
+
+static inline bool hfa_field_name_is(struct hfa_bytes name, const char *lower, size_t length)
+{
+    uint64_t different = 0, some, wanted;
+    uint32_t few, few_wanted;
+    size_t at = 0;
+
+    if (name.length != length)
+        return false;
+    /* `length` is a constant: this unrolls. The last word may overlap the one before. */
+    for (; at + sizeof(some) <= length; at += sizeof(some)) {
+        memcpy(&some, name.data + at, sizeof(some));
+        memcpy(&wanted, lower + at, sizeof(wanted));
+        different |= (some | UINT64_C(0x2020202020202020)) ^ wanted;
+    }
+    for (; at < length; at += sizeof(few)) {
+        size_t start = at + sizeof(few) <= length ? at : length - sizeof(few);
+        memcpy(&few, name.data + start, sizeof(few));
+        memcpy(&few_wanted, lower + start, sizeof(few_wanted));
+        different |= (few | UINT32_C(0x20202020)) ^ few_wanted;
+    }
+    return different == 0;
+}
+
 /* Removes SP and HTAB at both ends. */
 static inline struct hfa_bytes hfa_field_trim(struct hfa_bytes value)
 {

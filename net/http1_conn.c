@@ -6,6 +6,7 @@
 #include "http1_body.h"
 #include "http1_head.h"
 #include "http1_response.h"
+#include "lower_case.h"
 #include "ws_handshake.h"
 #include "ws_stream.h"
 
@@ -176,10 +177,7 @@ static enum hfa_status adopt_head(struct hfa_exchange *exchange, const struct hf
     for (size_t i = 0; i < head->field_count; i++) {
         const struct hfa_field *from = &head->fields[i];
         char *name = copy + (from->name.data - raw.data);
-        for (size_t j = 0; j < from->name.length; j++) {
-            unsigned char byte = (unsigned char)name[j];
-            name[j] = (char)(byte | ((unsigned)(byte - 'A') < 26u ? 0x20 : 0));
-        }
+        hfa_lower_case_copy(name, from->name);
         fields[i].name = (struct hfa_bytes){name, from->name.length};
         fields[i].value =
             (struct hfa_bytes){copy + (from->value.data - raw.data), from->value.length};

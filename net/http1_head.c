@@ -23,7 +23,7 @@ enum state {
 
 /* Blocks classified at a time: enough for few calls, little enough that a pipelined request does
  * not pay for its successors. */
-enum { BLOCKS_A_CALL = 4 };
+enum { BLOCKS_A_CALL = 2 };
 
 /* Blocks that are kept: most heads fit, and the others move the window on. */
 enum { BLOCKS_KEPT = 16 };
@@ -432,18 +432,6 @@ static enum hfa_status note_expect(struct run *run, struct hfa_bytes value)
     return HFA_OK;
 }
 
-/* Compares a name that is a token with a literal of lower-case letters and '-'. Setting bit 0x20
- * makes no other token character equal to one of these. */
-static inline bool is_name(struct hfa_bytes name, const char *lower, size_t length)
-{
-    uint64_t different = name.length ^ length;
-    if (different != 0)
-        return false;
-    for (size_t i = 0; i < length; i++)
-        different |= (uint64_t)((unsigned char)name.data[i] | 0x20) ^ (unsigned char)lower[i];
-    return different == 0;
-}
-
 #define NAME_KEY(length, first_letter) ((size_t)(length) << 8 | (first_letter))
 
 /* Looks into the fields that decide framing and the connection's life. */
@@ -452,19 +440,20 @@ static inline enum hfa_status note_field(struct run *run, const struct hfa_field
     struct hfa_bytes name = field->name;
     switch (NAME_KEY(name.length, (unsigned char)name.data[0] | 0x20)) {
     case NAME_KEY(4, 'h'):
-        return is_name(name, "host", 4) ? note_host(run, field->value) : HFA_OK;
+        return HFA_FIELD_NAME_IS(name, "host") ? note_host(run, field->value) : HFA_OK;
     case NAME_KEY(6, 'e'):
-        return is_name(name, "expect", 6) ? note_expect(run, field->value) : HFA_OK;
+        return HFA_FIELD_NAME_IS(name, "expect") ? note_expect(run, field->value) : HFA_OK;
     case NAME_KEY(7, 'u'):
-        return is_name(name, "upgrade", 7) ? note_upgrade(run, field->value) : HFA_OK;
+        return HFA_FIELD_NAME_IS(name, "upgrade") ? note_upgrade(run, field->value) : HFA_OK;
     case NAME_KEY(10, 'c'):
-        return is_name(name, "connection", 10) ? note_connection(run, field->value) : HFA_OK;
+        return HFA_FIELD_NAME_IS(name, "connection") ? note_connection(run, field->value) : HFA_OK;
     case NAME_KEY(14, 'c'):
-        return is_name(name, "content-length", 14) ? note_content_length(run, field->value)
-                                                   : HFA_OK;
+        return HFA_FIELD_NAME_IS(name, "content-length") ? note_content_length(run, field->value)
+                                                         : HFA_OK;
     case NAME_KEY(17, 't'):
-        return is_name(name, "transfer-encoding", 17) ? note_transfer_encoding(run, field->value)
-                                                      : HFA_OK;
+        return HFA_FIELD_NAME_IS(name, "transfer-encoding")
+                   ? note_transfer_encoding(run, field->value)
+                   : HFA_OK;
     default:
         return HFA_OK;
     }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "http1_body.h"
+#include "lower_case.h"
 #include "status_line.h"
 
 /* What the application's own fields say about framing. */
@@ -25,7 +26,7 @@ void hfa_http1_response_init(struct hfa_http1_response *response, const struct h
 
 static enum hfa_status read_field(struct framing_fields *seen, const struct hfa_field *field)
 {
-    if (hfa_bytes_equal_lower(field->name, HFA_BYTES("content-length"))) {
+    if (HFA_FIELD_NAME_IS(field->name, "content-length")) {
         uint64_t length = 0;
         if (hfa_field_parse_content_length(field->value, &length) != HFA_OK)
             return HFA_ERR_FIELD_VALUE;
@@ -33,11 +34,11 @@ static enum hfa_status read_field(struct framing_fields *seen, const struct hfa_
             return HFA_ERR_FIELD_VALUE;
         seen->has_length = true;
         seen->length = length;
-    } else if (hfa_bytes_equal_lower(field->name, HFA_BYTES("transfer-encoding"))) {
+    } else if (HFA_FIELD_NAME_IS(field->name, "transfer-encoding")) {
         if (!hfa_bytes_equal_lower(field->value, HFA_BYTES("chunked")))
             return HFA_ERR_FIELD_VALUE;
         seen->has_chunked = true;
-    } else if (hfa_bytes_equal_lower(field->name, HFA_BYTES("connection"))) {
+    } else if (HFA_FIELD_NAME_IS(field->name, "connection")) {
         struct hfa_bytes list = field->value, element;
         while (hfa_field_next_element(&list, &element)) {
             seen->has_close |= hfa_bytes_equal_lower(element, HFA_BYTES("close"));
@@ -53,18 +54,9 @@ static char *put(char *at, struct hfa_bytes bytes)
     return at + bytes.length;
 }
 
-static char *put_lower(char *at, struct hfa_bytes bytes)
-{
-    for (size_t i = 0; i < bytes.length; i++) {
-        unsigned char byte = (unsigned char)bytes.data[i];
-        at[i] = (char)(byte | ((unsigned)(byte - 'A') < 26u ? 0x20 : 0));
-    }
-    return at + bytes.length;
-}
-
 static char *put_field(char *at, const struct hfa_field *field)
 {
-    at = put_lower(at, field->name);
+    at = hfa_lower_case_copy(at, field->name);
     at = put(at, HFA_BYTES(": "));
     at = put(at, field->value);
     return put(at, HFA_BYTES("\r\n"));

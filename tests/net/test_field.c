@@ -46,17 +46,42 @@ static void test_sent_names_may_have_what_the_reference_sends(void **state)
     assert_false(hfa_field_name_is_safe(text("")));
 }
 
+static void test_a_name_is_known_in_any_case_and_only_as_a_whole(void **state)
+{
+    assert_true(HFA_FIELD_NAME_IS(text("host"), "host"));
+    assert_true(HFA_FIELD_NAME_IS(text("HoST"), "host"));
+    assert_true(HFA_FIELD_NAME_IS(text("Content-Length"), "content-length"));
+    assert_true(HFA_FIELD_NAME_IS(text("TRANSFER-ENCODING"), "transfer-encoding"));
+    assert_false(HFA_FIELD_NAME_IS(text("hosts"), "host"));
+    assert_false(HFA_FIELD_NAME_IS(text("hos"), "host"));
+    char name[] = "transfer-encoding";
+    for (size_t at = 0; at < sizeof(name) - 1; at++) {
+        char good = name[at];
+        for (int code = 0x21; code < 0x7f; code++) {
+            name[at] = (char)code;
+            if (hfa_field_name_is_safe(text(name)))
+                assert_int_equal(HFA_FIELD_NAME_IS(text(name), "transfer-encoding"),
+                                 code == good || code == good - ('a' - 'A') * (good != '-'));
+        }
+        name[at] = good;
+    }
+}
+
 static void test_sent_values_may_have_no_control_byte_but_tab(void **state)
 {
     for (int code = 0; code < 256; code++) {
-        char value[40];
-        memset(value, 'v', sizeof(value));
         bool expected = code == '\t' || (code >= 0x20 && code != 0x7f);
-        for (size_t at = 0; at < sizeof(value); at += 13) {
-            value[at] = (char)code;
-            assert_int_equal(hfa_field_value_is_safe((struct hfa_bytes){value, sizeof(value)}),
-                             expected);
-            value[at] = 'v';
+        for (size_t length = 1; length <= 25; length++) {
+            struct guard_page page;
+            guard_page_map(&page, NULL, length);
+            memset(page.data, 'v', length);
+            for (size_t at = 0; at < length; at++) {
+                page.data[at] = (char)code;
+                assert_int_equal(hfa_field_value_is_safe((struct hfa_bytes){page.data, length}),
+                                 expected);
+                page.data[at] = 'v';
+            }
+            guard_page_unmap(&page);
         }
     }
     assert_true(hfa_field_value_is_safe(text("")));
@@ -170,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_only_token_characters_make_a_token),
         cmocka_unit_test(test_sent_names_may_have_what_the_reference_sends),
+        cmocka_unit_test(test_a_name_is_known_in_any_case_and_only_as_a_whole),
         cmocka_unit_test(test_sent_values_may_have_no_control_byte_but_tab),
         cmocka_unit_test(test_trim_takes_spaces_and_tabs_at_both_ends),
         cmocka_unit_test(test_list_elements_are_trimmed_and_empty_ones_passed_over),
