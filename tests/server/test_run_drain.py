@@ -113,6 +113,34 @@ def test_websocket_is_closed_with_1012(serve: Run, workers: str) -> None:
 
 
 @WORKERS
+def test_stream_websocket_and_handler_that_all_go_on_do_not_hold_the_exit_together(
+    serve: Run, workers: str
+) -> None:
+    """None of the three would ever end: not the stream, the sleep, or the client's silence."""
+    server = serve("main:app", *SHORT, "--workers", workers)
+    with (
+        Connection(server.port) as stream,
+        Connection(server.port) as websocket,
+        Connection(server.port) as sleeping,
+    ):
+        stream.request("/blind-stream")
+        assert stream.head().status == 200
+        assert websocket.upgrade("/ws").status == 101
+        sleeping.request("/sleep")
+        server.wait_for_output("^entered /sleep$")
+        server.send_signal(signal.SIGTERM)
+        assert server.wait() == -signal.SIGTERM
+        while (chunk := stream.chunk()) == b"tick":
+            pass
+        assert chunk is None, "a stream that was cut must not look complete"
+        assert websocket.frame() == (8, (1012).to_bytes(2, "big"))
+        assert sleeping.answer().status == 500
+    assert "left WebSocket with 1012" in server.output
+    assert "cancelled /sleep" in server.output
+    assert_shut_down(server)
+
+
+@WORKERS
 def test_second_signal_ends_at_once(serve: Run, workers: str) -> None:
     server = serve("main:app", "--timeout-graceful-shutdown", "none", "--workers", workers)
     with Connection(server.port) as connection:

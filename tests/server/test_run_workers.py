@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -81,6 +82,49 @@ class Traffic:
         self._thread.join(BOUND)
 
 
+class Client:
+    """Requests one after another on a connection that it keeps, until told to stop.
+
+    Attributes:
+        lost: for each request without a whole answer, the worker of its connection, where an
+            earlier answer has named it.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._stop = threading.Event()
+        self._answered = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self.lost: list[int | None] = []
+
+    def _ask(self) -> None:
+        while not self._stop.is_set():
+            worker: int | None = None
+            try:
+                with Connection(self._port) as connection:
+                    while not self._stop.is_set():
+                        connection.request()
+                        answer = connection.answer()
+                        assert answer.status == 200 and answer.is_whole
+                        worker = answer.json()["pid"]
+                        self._answered.set()
+            except (OSError, AssertionError):
+                self.lost.append(worker)
+
+    def wait_for_an_answer(self) -> None:
+        """Wait for the answer to a request that is made from now on, or to the one under way."""
+        self._answered.clear()
+        assert self._answered.wait(BOUND), "the client is no longer answered"
+
+    def __enter__(self) -> Client:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._stop.set()
+        self._thread.join(BOUND)
+
+
 @LISTENERS
 def test_both_workers_answer(serve: Run, directory: Path, listener: str) -> None:
     server = serve("main:app", "--workers", "2", *options_of(directory, listener))
@@ -120,6 +164,23 @@ def test_killed_worker_is_replaced_and_the_other_loses_nothing(
     for connection in found.values():
         connection.close()
     assert set(found) == {other, successor}
+
+
+def test_worker_killed_under_load_loses_only_what_it_was_doing(serve: Run) -> None:
+    server = serve("main:app", "--workers", "2")
+    with contextlib.ExitStack() as running:
+        clients = [running.enter_context(Client(server.port)) for _ in range(16)]
+        for client in clients:
+            client.wait_for_an_answer()
+        killed, other = server.worker_pids()
+        os.kill(killed, signal.SIGKILL)
+        server.wait_for_log("Application startup complete", 3)
+        for client in clients:
+            client.wait_for_an_answer()
+    lost = [worker for client in clients for worker in client.lost]
+    assert killed in lost, "the worker that was killed had nothing to do"
+    assert other not in lost
+    assert max(len(client.lost) for client in clients) == 1
 
 
 def test_connections_that_wait_are_served_by_the_successor(serve: Run) -> None:
