@@ -4,6 +4,7 @@
 #include "listener.h"
 #include "operation.h"
 #include "pool_object.h"
+#include "router_object.h"
 #include "scope.h"
 #include "server_object.h"
 #include "status_line.h"
@@ -154,10 +155,11 @@ static int module_exec(PyObject *module)
     state->call_type = make_type(module, &hfa_asgi_call_spec);
     state->operation_type = make_type(module, &hfa_operation_spec);
     state->pool_type = make_type(module, &hfa_pool_object_spec);
+    state->router_type = make_type(module, &hfa_router_object_spec);
     state->client_disconnected =
         PyErr_NewException("hyperfastapi._core.ClientDisconnected", PyExc_OSError, NULL);
     if (state->empty_bytes == NULL || state->server_type == NULL || state->call_type == NULL ||
-        state->operation_type == NULL || state->pool_type == NULL ||
+        state->operation_type == NULL || state->pool_type == NULL || state->router_type == NULL ||
         state->client_disconnected == NULL)
         goto fail;
     if (hfa_header_names_init(&state->header_names) < 0 || hfa_scope_init(state) < 0 ||
@@ -165,6 +167,7 @@ static int module_exec(PyObject *module)
         goto fail;
     if (PyModule_AddType(module, state->server_type) < 0 ||
         PyModule_AddType(module, state->pool_type) < 0 ||
+        PyModule_AddType(module, state->router_type) < 0 ||
         PyModule_AddObjectRef(module, "ClientDisconnected", state->client_disconnected) < 0)
         goto fail;
     return 0;
@@ -181,6 +184,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->call_type);
     Py_VISIT(state->operation_type);
     Py_VISIT(state->pool_type);
+    Py_VISIT(state->router_type);
     Py_VISIT(state->task_type);
     Py_VISIT(state->client_disconnected);
     return 0;
@@ -196,6 +200,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->call_type);
     Py_CLEAR(state->operation_type);
     Py_CLEAR(state->pool_type);
+    Py_CLEAR(state->router_type);
     Py_CLEAR(state->task_type);
     Py_CLEAR(state->client_disconnected);
     Py_CLEAR(state->empty_bytes);

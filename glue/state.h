@@ -89,6 +89,7 @@ struct hfa_state {
     PyTypeObject *call_type;
     PyTypeObject *operation_type;
     PyTypeObject *pool_type;
+    PyTypeObject *router_type;
     PyObject *task_type;           /* asyncio.Task */
     PyObject *client_disconnected; /* an OSError: send() to a WebSocket that is gone */
     PyObject *empty_bytes;
