@@ -1,0 +1,1 @@
+"""Random small applications, each run on FastAPI and on hyperfastapi: no difference may show."""

@@ -1,0 +1,84 @@
+"""Compares what two sides showed for a case, and finds the first difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from .sides import WAYS, NotBuilt, Observation, Runner, oracle
+from .spec import Case
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first difference of a case.
+
+    Attributes:
+        way: the way through hyperfastapi that differs.
+        step: the number of the request, or None where the application itself differs.
+        what: the attributes of the observation that differ.
+        expected, actual: what was seen, None where nothing was.
+        text: what else there is to say.
+    """
+
+    way: str
+    step: int | None
+    what: tuple[str, ...]
+    expected: Observation | None = None
+    actual: Observation | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What comparing a case came to.
+
+    Attributes:
+        built: whether FastAPI takes the application.
+        difference: the first difference, if any.
+        observations: what FastAPI showed.
+    """
+
+    built: bool
+    difference: Difference | None = None
+    observations: tuple[Observation, ...] = ()
+
+
+def differing(expected: Observation, actual: Observation) -> tuple[str, ...]:
+    """Return the names of the attributes that differ."""
+    return tuple(
+        one.name
+        for one in fields(Observation)
+        if getattr(expected, one.name) != getattr(actual, one.name)
+    )
+
+
+def compare(case: Case, ways: Mapping[str, Runner] = WAYS, known: Runner = oracle) -> Verdict:
+    """Run a case on FastAPI and on each way through hyperfastapi.
+
+    Args:
+        case: what to run.
+        ways: the ways, by name.
+        known: what they are compared with.
+    """
+    refused = None
+    expected: list[Observation] = []
+    try:
+        expected = known(case)
+    except NotBuilt as error:
+        refused = str(error)
+    for way, run in ways.items():
+        try:
+            actual = run(case)
+        except NotBuilt as error:
+            if str(error) != refused:
+                text = f"building: expected {refused or 'an application'}, got {error}"
+                return Verdict(refused is None, Difference(way, None, (), text=text))
+            continue
+        if refused is not None:
+            text = f"building: expected {refused}, got an application"
+            return Verdict(False, Difference(way, None, (), text=text))
+        for number, (one, other) in enumerate(zip(expected, actual, strict=True)):
+            if what := differing(one, other):
+                return Verdict(True, Difference(way, number, what, one, other), tuple(expected))
+    return Verdict(refused is None, None, tuple(expected))
