@@ -1,0 +1,381 @@
+/* Connections of a server over real sockets: how they begin, wait, end and are cut. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "server_fixture.h"
+
+#define GET(path)            "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define ANSWER(length, path) "HTTP/1.1 200 OK\r\ncontent-length: " length "\r\n\r\n" path
+
+#define LARGE ((size_t)4 << 20)
+
+static const struct hfa_limits default_limits = HFA_LIMITS_DEFAULT;
+static struct server_fixture fixture;
+static char *received;
+static char *large; /* a pattern that shows what is missing or out of place */
+
+static int close_fixture(void **state)
+{
+    server_fixture_close(&fixture);
+    return 0;
+}
+
+static void assert_next(int client, const char *expected)
+{
+    size_t length = 0;
+    while (length < strlen(expected)) {
+        ssize_t got =
+            client_receive(&fixture, client, received + length, strlen(expected) - length);
+        assert_true(got > 0);
+        length += (size_t)got;
+    }
+    received[length] = '\0';
+    assert_string_equal(received, expected);
+}
+
+static void assert_end(int client)
+{
+    char byte;
+    assert_int_equal(client_receive(&fixture, client, &byte, 1), 0);
+    close(client);
+}
+
+static void test_a_connection_is_kept_for_the_next_request(void **state)
+{
+    server_fixture_open(&fixture, &default_limits, serve_path);
+    int client = client_connect(&fixture, 0);
+    client_send(&fixture, client, HFA_BYTES(GET("/1")));
+    assert_next(client, ANSWER("2", "/1"));
+    client_send(&fixture, client, HFA_BYTES(GET("/2")));
+    assert_next(client, ANSWER("2", "/2"));
+    assert_int_equal(hfa_server_connections(fixture.server), 1);
+    close(client);
+    server_wait_for_connections(&fixture, 0);
+}
+
+static void test_a_pipelining_connection_lets_others_have_their_turn(void **state)
+{
+    server_fixture_open(&fixture, &default_limits, serve_path);
+    int eager = client_connect(&fixture, 0);
+    int other = client_connect(&fixture, 0);
+    char requests[40 * (sizeof(GET("/")) - 1) + 1] = ""; /* in one piece, to arrive together */
+    for (int i = 0; i < 40; i++)
+        strcat(requests, GET("/"));
+    client_send(&fixture, eager, (struct hfa_bytes){requests, sizeof(requests) - 1});
+    client_send(&fixture, other, HFA_BYTES(GET("/other")));
+    assert_next(other, ANSWER("6", "/other"));
+    for (int i = 0; i < 40; i++)
+        assert_next(eager, ANSWER("1", "/"));
+    const char *others = strstr(fixture.log, "other");
+    assert_non_null(others);
+    assert_in_range(others - fixture.log, 1, 18);
+    close(eager);
+    close(other);
+}
+
+static void test_connections_beyond_the_limit_wait_for_a_place(void **state)
+{
+    struct hfa_limits limits = default_limits;
+    limits.connections = 1;
+    server_fixture_open(&fixture, &limits, serve_path);
+    int first = client_connect(&fixture, 0);
+    client_send(&fixture, first, HFA_BYTES(GET("/1")));
+    assert_next(first, ANSWER("2", "/1"));
+    int second = client_connect(&fixture, 0);
+    client_send(&fixture, second, HFA_BYTES(GET("/2")));
+    client_send(&fixture, first, HFA_BYTES(GET("/3")));
+    assert_next(first, ANSWER("2", "/3"));
+    close(first);
+    assert_next(second, ANSWER("2", "/2"));
+    assert_string_equal(fixture.log, "/1/3/2");
+    close(second);
+}
+
+static void test_an_idle_connection_ends_without_a_word(void **state)
+{
+    struct hfa_limits limits = default_limits;
+    limits.idle_timeout_ns = 20 * HFA_NS_PER_MS;
+    server_fixture_open(&fixture, &limits, serve_path);
+    int client = client_connect(&fixture, 0);
+    client_send(&fixture, client, HFA_BYTES(GET("/")));
+    assert_next(client, ANSWER("1", "/"));
+    assert_end(client);
+}
+
+/* Closing while the peer still sends would reset the connection, and lose the answer with it. */
+static void test_a_refusal_reaches_a_client_that_is_still_sending(void **state)
+{
+    server_fixture_open(&fixture, &default_limits, serve_path);
+    int client = client_connect(&fixture, 0);
+    client_send(&fixture, client, HFA_BYTES("nonsense\r\n\r\n"));
+    client_send(&fixture, client, (struct hfa_bytes){large, LARGE});
+    ssize_t length = client_receive_all(&fixture, client, received, LARGE);
+    assert_true(length > 0);
+    assert_memory_equal(received, "HTTP/1.1 400 ", 13);
+    close(client);
+    server_wait_for_connections(&fixture, 0);
+}
+
+static void test_a_client_that_never_stops_sending_is_left_after_a_while(void **state)
+{
+    struct hfa_limits limits = default_limits;
+    limits.linger_timeout_ns = 20 * HFA_NS_PER_MS;
+    server_fixture_open(&fixture, &limits, serve_path);
+    int client = client_connect(&fixture, 0);
+    client_send(&fixture, client, HFA_BYTES("nonsense\r\n\r\n"));
+    server_turn(&fixture);
+    assert_int_equal(hfa_server_connections(fixture.server), 1);
+    while (hfa_server_connections(fixture.server) > 0) {
+        send(client, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        server_turn(&fixture);
+    }
+    close(client);
+}
+
+/* Sends the large pattern, lent, under its length. */
+static void serve_large(struct server_fixture *server, struct hfa_exchange *exchange,
+                        enum hfa_event event)
+{
+    char length[24];
+    struct hfa_field field = {HFA_BYTES("content-length"), {length, 0}};
+
+    if (event != HFA_EVENT_REQUEST)
+        return;
+    field.value.length = (size_t)snprintf(length, sizeof(length), "%zu", LARGE);
+    assert_int_equal(hfa_exchange_start(exchange, 200, &field, 1, false), HFA_OK);
+    assert_int_equal(hfa_exchange_write(exchange, (struct hfa_bytes){large, LARGE}, server, true),
+                     HFA_OK);
+    hfa_exchange_release(exchange);
+}
+
+static void assert_large_follows(int client)
+{
+    size_t length = 0;
+    while (length < LARGE) {
+        /* Little at a time: the server has to wait for room again and again. */
+        ssize_t got = client_receive(&fixture, client, received, 8192);
+        assert_true(got > 0);
+        assert_memory_equal(received, large + length, (size_t)got);
+        length += (size_t)got;
+        if (length % 16 == 0)
+            server_turn(&fixture);
+    }
+    assert_int_equal(length, LARGE);
+}
+
+static void test_a_slow_reader_gets_everything(void **state)
+{
+    server_fixture_open(&fixture, &default_limits, serve_large);
+    int client = client_connect(&fixture, 4096);
+    client_send(&fixture, client, HFA_BYTES(GET("/")));
+    assert_next(client, "HTTP/1.1 200 OK\r\ncontent-length: 4194304\r\n\r\n");
+    assert_large_follows(client);
+    server_turn(&fixture);
+    assert_int_equal(fixture.owners_back, 1);
+    close(client);
+}
+
+static void test_a_reader_that_takes_nothing_is_cut(void **state)
+{
+    struct hfa_limits limits = default_limits;
+    limits.write_timeout_ns = 20 * HFA_NS_PER_MS;
+    server_fixture_open(&fixture, &limits, serve_large);
+    int client = client_connect(&fixture, 4096);
+    client_send(&fixture, client, HFA_BYTES(GET("/")));
+    server_wait_for_connections(&fixture, 1);
+    server_wait_for_connections(&fixture, 0);
+    server_turn(&fixture);
+    assert_int_equal(fixture.owners_back, 1);
+    close(client);
+}
+
+/* Writes the pattern in pieces, as long as there is room; starts over when there is again. */
+static void serve_in_pieces(struct server_fixture *server, struct hfa_exchange *exchange,
+                            enum hfa_event event)
+{
+    if (event == HFA_EVENT_REQUEST) {
+        server->exchange = exchange;
+        assert_int_equal(hfa_exchange_start(exchange, 200, NULL, 0, false), HFA_OK);
+    } else if (event != HFA_EVENT_WRITABLE) {
+        return;
+    }
+    while (server->written < LARGE && hfa_exchange_is_writable(exchange)) {
+        struct hfa_bytes piece = {large + server->written, 4096};
+        server->written += piece.length;
+        hfa_exchange_write(exchange, piece, NULL, server->written == LARGE);
+    }
+}
+
+static void test_an_application_that_waits_for_room_is_told_of_it(void **state)
+{
+    server_fixture_open(&fixture, &default_limits, serve_in_pieces);
+    int client = client_connect(&fixture, 4096);
+    client_send(&fixture, client, HFA_BYTES("GET / HTTP/1.0\r\n\r\n"));
+    assert_next(client, "HTTP/1.0 200 OK\r\nconnection: close\r\n\r\n");
+    assert_true(fixture.written < LARGE);
+    assert_large_follows(client);
+    assert_end(client);
+}
+
+static void test_an_application_that_streams_is_told_that_its_reader_was_cut(void **state)
+{
+    struct hfa_limits limits = default_limits;
+    limits.write_timeout_ns = 20 * HFA_NS_PER_MS;
+    server_fixture_open(&fixture, &limits, serve_in_pieces);
+    int client = client_connect(&fixture, 4096);
+    client_send(&fixture, client, HFA_BYTES(GET("/")));
+    while (fixture.disconnects == 0)
+        server_turn(&fixture);
+    assert_int_equal(hfa_server_connections(fixture.server), 0);
+    assert_int_equal(hfa_exchange_write(fixture.exchange, HFA_BYTES("late"), NULL, false),
+                     HFA_ERR_CLOSED);
+    close(client);
+}
+
+static void serve_file(struct server_fixture *server, struct hfa_exchange *exchange,
+                       enum hfa_event event)
+{
+    if (event != HFA_EVENT_REQUEST)
+        return;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    assert_int_equal(fwrite(large, 1, LARGE, file), LARGE);
+    fflush(file);
+    int fd = dup(fileno(file));
+    fclose(file);
+    assert_int_equal(hfa_exchange_start(exchange, 200, NULL, 0, false), HFA_OK);
+    assert_int_equal(hfa_exchange_write_file(exchange, fd, 0, LARGE, true), HFA_OK);
+    hfa_exchange_release(exchange);
+}
+
+static void test_a_file_is_sent_as_it_is(void **state)
+{
+    server_fixture_open(&fixture, &default_limits, serve_file);
+    int client = client_connect(&fixture, 0);
+    client_send(&fixture, client, HFA_BYTES("GET / HTTP/1.0\r\n\r\n"));
+    assert_next(client, "HTTP/1.0 200 OK\r\nconnection: close\r\n\r\n");
+    assert_large_follows(client);
+    assert_end(client);
+}
+
+static void test_a_client_that_leaves_is_told_to_the_application(void **state)
+{
+    server_fixture_open(&fixture, &default_limits, serve_nothing);
+    int client = client_connect(&fixture, 0);
+    client_send(&fixture, client, HFA_BYTES(GET("/")));
+    while (fixture.exchange == NULL)
+        server_turn(&fixture);
+    close(client);
+    while (fixture.disconnects == 0)
+        server_turn(&fixture);
+    assert_int_equal(fixture.disconnects, 1);
+}
+
+static void test_a_client_that_ends_only_its_side_is_answered(void **state)
+{
+    server_fixture_open(&fixture, &default_limits, serve_nothing);
+    int client = client_connect(&fixture, 0);
+    client_send(&fixture, client, HFA_BYTES(GET("/")));
+    shutdown(client, SHUT_WR);
+    while (fixture.disconnects == 0)
+        server_turn(&fixture);
+    serve_path(&fixture, fixture.exchange, HFA_EVENT_REQUEST);
+    fixture.exchange = NULL;
+    assert_next(client, ANSWER("1", "/"));
+    assert_end(client);
+}
+
+static void test_draining_ends_idle_connections_and_refuses_new_ones(void **state)
+{
+    server_fixture_open(&fixture, &default_limits, serve_path);
+    int client = client_connect(&fixture, 0);
+    client_send(&fixture, client, HFA_BYTES(GET("/")));
+    assert_next(client, ANSWER("1", "/"));
+    hfa_server_drain(fixture.server);
+    assert_end(client);
+    assert_int_equal(hfa_server_connections(fixture.server), 0);
+}
+
+static void test_draining_lets_a_request_finish_and_then_closes(void **state)
+{
+    server_fixture_open(&fixture, &default_limits, serve_nothing);
+    int client = client_connect(&fixture, 0);
+    client_send(&fixture, client, HFA_BYTES(GET("/")));
+    while (fixture.exchange == NULL)
+        server_turn(&fixture);
+    hfa_server_drain(fixture.server);
+    while (fixture.shutdowns == 0)
+        server_turn(&fixture);
+    assert_int_equal(hfa_server_connections(fixture.server), 1);
+    serve_path(&fixture, fixture.exchange, HFA_EVENT_REQUEST);
+    fixture.exchange = NULL;
+    assert_next(client, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\nconnection: close\r\n\r\n/");
+    assert_end(client);
+}
+
+/* Its handshake is done: to the client it is connected, whatever the server thinks of it. */
+static void test_a_connection_that_waits_to_be_accepted_is_served_while_draining(void **state)
+{
+    server_fixture_open(&fixture, &default_limits, serve_path);
+    int client = client_connect(&fixture, 0);
+    hfa_server_drain(fixture.server);
+    client_send(&fixture, client, HFA_BYTES(GET("/")));
+    assert_next(client, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\nconnection: close\r\n\r\n/");
+    assert_end(client);
+}
+
+static void test_closing_ends_every_connection_at_once(void **state)
+{
+    server_fixture_open(&fixture, &default_limits, serve_nothing);
+    int client = client_connect(&fixture, 0);
+    client_send(&fixture, client, HFA_BYTES(GET("/")));
+    while (fixture.exchange == NULL)
+        server_turn(&fixture);
+    hfa_server_close(fixture.server);
+    server_turn(&fixture);
+    assert_int_equal(hfa_server_connections(fixture.server), 0);
+    assert_int_equal(fixture.disconnects, 1);
+    assert_int_equal(hfa_exchange_start(fixture.exchange, 200, NULL, 0, true), HFA_ERR_CLOSED);
+    close(client);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, close_fixture)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_connection_is_kept_for_the_next_request),
+        TEST(test_a_pipelining_connection_lets_others_have_their_turn),
+        TEST(test_connections_beyond_the_limit_wait_for_a_place),
+        TEST(test_an_idle_connection_ends_without_a_word),
+        TEST(test_a_refusal_reaches_a_client_that_is_still_sending),
+        TEST(test_a_client_that_never_stops_sending_is_left_after_a_while),
+        TEST(test_a_slow_reader_gets_everything),
+        TEST(test_a_reader_that_takes_nothing_is_cut),
+        TEST(test_an_application_that_waits_for_room_is_told_of_it),
+        TEST(test_an_application_that_streams_is_told_that_its_reader_was_cut),
+        TEST(test_a_file_is_sent_as_it_is),
+        TEST(test_a_client_that_leaves_is_told_to_the_application),
+        TEST(test_a_client_that_ends_only_its_side_is_answered),
+        TEST(test_draining_ends_idle_connections_and_refuses_new_ones),
+        TEST(test_draining_lets_a_request_finish_and_then_closes),
+        TEST(test_a_connection_that_waits_to_be_accepted_is_served_while_draining),
+        TEST(test_closing_ends_every_connection_at_once),
+    };
+    received = malloc(LARGE);
+    large = malloc(LARGE);
+    if (received == NULL || large == NULL)
+        return 1;
+    for (size_t i = 0; i < LARGE; i++)
+        large[i] = (char)(i * 131 + i / 8191);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    free(received);
+    free(large);
+    return failed;
+}
