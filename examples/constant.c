@@ -1,6 +1,8 @@
 /* Serves one constant response with net/ alone: what the C server costs by itself.
  *
- *     constant [port]      listens on 127.0.0.1, port 8000 unless given
+ *     constant [port [certificate key]]
+ *
+ * Listens on 127.0.0.1, port 8000 unless given; with the two PEM files it speaks TLS.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +10,7 @@
 
 #include "listener.h"
 #include "server.h"
+#include "tls.h"
 
 static volatile sig_atomic_t stop_requested;
 
@@ -28,6 +31,21 @@ static void on_request(struct hfa_app *app, struct hfa_exchange *exchange)
     hfa_exchange_start(exchange, 200, fields, 2, false);
     hfa_exchange_write(exchange, HFA_BYTES("Hello, world!"), NULL, true);
     hfa_exchange_release(exchange);
+}
+
+static bool use_tls(struct hfa_server *server, const char *cert, const char *key)
+{
+    struct hfa_tls_settings settings = {
+        .cert_files = &cert, .key_files = &key, .pair_count = 1, .offers_http2 = true};
+    struct hfa_tls_context *context = NULL;
+    struct hfa_tls_error error;
+
+    if (hfa_tls_context_new(&settings, &context, &error) != HFA_OK) {
+        fprintf(stderr, "%s\n", error.text);
+        return false;
+    }
+    hfa_server_set_tls(server, context);
+    return true;
 }
 
 int main(int argc, char **argv)
@@ -53,6 +71,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "cannot start the server\n");
         return 1;
     }
+    if (argc > 3 && !use_tls(server, argv[2], argv[3]))
+        return 1;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     while (!stop_requested) {

@@ -1,6 +1,7 @@
 /* The module hyperfastapi._core: state, types, constants. */
 #include "asgi_call.h"
 #include "http1_head.h"
+#include "http2_conn.h"
 #include "listener.h"
 #include "operation.h"
 #include "pool_object.h"
@@ -8,6 +9,7 @@
 #include "scope.h"
 #include "server_object.h"
 #include "status_line.h"
+#include "tls_settings.h"
 
 static PyObject *raise_listener(const struct hfa_listener_error *error)
 {
@@ -130,10 +132,35 @@ static PyTypeObject *make_type(PyObject *module, PyType_Spec *spec)
     return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
 }
 
+/* The name and version of a library, or False where the build is without it. */
+static PyObject *library_or_false(const char *name)
+{
+    return name[0] == '\0' ? Py_NewRef(Py_False) : PyUnicode_FromString(name);
+}
+
+static PyObject *check_tls(PyObject *module, PyObject *settings)
+{
+    struct hfa_tls_context *context = hfa_tls_settings_read(settings, Py_None);
+
+    (void)module;
+    if (context == NULL)
+        return NULL;
+    hfa_tls_context_release(context);
+    Py_RETURN_NONE;
+}
+
 static int add_build(PyObject *module)
 {
-    PyObject *build = Py_BuildValue("{s:s,s:s,s:O,s:O}", "reactor", hfa_reactor_name(), "scanner",
-                                    hfa_http1_head_scanner(), "tls", Py_False, "http3", Py_False);
+    PyObject *tls = library_or_false(hfa_tls_library());
+    PyObject *http2 = library_or_false(hfa_http2_library());
+    PyObject *build = NULL;
+
+    if (tls != NULL && http2 != NULL)
+        build =
+            Py_BuildValue("{s:s,s:s,s:O,s:O,s:O}", "reactor", hfa_reactor_name(), "scanner",
+                          hfa_http1_head_scanner(), "tls", tls, "http2", http2, "http3", Py_False);
+    Py_XDECREF(tls);
+    Py_XDECREF(http2);
     int status = build == NULL ? -1 : PyModule_AddObjectRef(module, "build", build);
 
     Py_XDECREF(build);
@@ -227,6 +254,8 @@ static PyMethodDef module_methods[] = {
     {"bind_unix", (PyCFunction)(void (*)(void))bind_unix, METH_VARARGS | METH_KEYWORDS,
      "bind_unix(path, *, mode, backlog): a listening descriptor."},
     {"adopt", adopt, METH_VARARGS, "adopt(fd, backlog): makes an inherited socket listen."},
+    {"check_tls", check_tls, METH_O,
+     "check_tls(settings): raises a ValueError that names what cannot be used."},
     {"unquote", unquote, METH_O, "unquote(path): a path's bytes as text."},
     {NULL, NULL, 0, NULL},
 };

@@ -2,6 +2,7 @@
 
 #include "forwarded.h"
 #include "server_object.h"
+#include "tls_extension.h"
 #include "ws_handshake.h"
 
 static PyObject *make_asgi(const struct hfa_state *state, PyObject *spec_version)
@@ -174,16 +175,35 @@ static bool is_trusted(const struct hfa_server_object *server, const struct hfa_
 
     if (server->trust == NULL)
         return false;
+    if (client->family == HFA_ADDRESS_UNIX) {
+        Py_ssize_t length = 0;
+        const char *path =
+            server->uds == Py_None ? NULL : PyUnicode_AsUTF8AndSize(server->uds, &length);
+        PyErr_Clear(); /* a path that is no text is in no list */
+        return hfa_trust_covers(server->trust, HFA_BYTES("unix:")) ||
+               (path != NULL &&
+                hfa_trust_covers(server->trust, (struct hfa_bytes){path, (size_t)length}));
+    }
     struct hfa_bytes peer = {text, hfa_address_text(client, text)};
     return hfa_trust_covers(server->trust, peer);
 }
 
-/* The client of a connection, made at its first request. Borrowed from the peer. */
-static PyObject *client_of(struct hfa_server_object *server, struct hfa_peer *peer)
+/* The client of a connection, made at its first request; with TLS a pair of it and the extension.
+ * Borrowed from the peer. */
+static PyObject *known_of(struct hfa_server_object *server, struct hfa_peer *peer)
 {
     if (peer->app_data == NULL) {
-        peer->app_data = make_client(server, &peer->client);
+        PyObject *client = make_client(server, &peer->client);
         peer->app_flag = is_trusted(server, &peer->client);
+        if (client == NULL || peer->tls == NULL) {
+            peer->app_data = client;
+            return client;
+        }
+        PyObject *tls = hfa_tls_extension_new(peer->tls);
+        if (tls != NULL)
+            peer->app_data = PyTuple_Pack(2, client, tls);
+        Py_DECREF(client);
+        Py_XDECREF(tls);
     }
     return peer->app_data;
 }
@@ -213,6 +233,22 @@ static int apply_forwarded(const struct hfa_server_object *server,
             return -1;
     }
     return 0;
+}
+
+/* Borrowed. */
+static PyObject *version_of(const struct hfa_state *state, enum hfa_http_version version)
+{
+    switch (version) {
+    case HFA_HTTP_1_0:
+        return state->str_v10;
+    case HFA_HTTP_1_1:
+        return state->str_v11;
+    case HFA_HTTP_2:
+        return state->str_v2;
+    case HFA_HTTP_3:
+        return state->str_v3;
+    }
+    return state->str_v11;
 }
 
 static PyObject *method_of(const struct hfa_state *state, struct hfa_bytes method)
@@ -264,8 +300,8 @@ static PyObject *subprotocols_of(const struct hfa_request *request)
     return list;
 }
 
-/* {name: {}}: what the server offers beyond the core of ASGI. */
-static PyObject *extensions_of(PyObject *name)
+/* {name: {}}: what the server offers beyond the core of ASGI, and what it knows of the TLS. */
+static PyObject *extensions_of(const struct hfa_state *state, PyObject *name, PyObject *tls)
 {
     PyObject *extensions = PyDict_New();
     PyObject *empty = PyDict_New();
@@ -273,6 +309,12 @@ static PyObject *extensions_of(PyObject *name)
     if (extensions == NULL || empty == NULL || PyDict_SetItem(extensions, name, empty) < 0)
         Py_CLEAR(extensions);
     Py_XDECREF(empty);
+    if (extensions == NULL || tls == NULL)
+        return extensions;
+    PyObject *copy = PyDict_Copy(tls); /* each request's own */
+    if (copy == NULL || PyDict_SetItem(extensions, state->str_tls, copy) < 0)
+        Py_CLEAR(extensions);
+    Py_XDECREF(copy);
     return extensions;
 }
 
@@ -295,16 +337,22 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
     PyObject *scope = PyDict_Copy(is_websocket ? state->websocket_template : state->http_template);
     PyObject *scheme = Py_NewRef(is_websocket ? (is_secure ? state->str_wss : state->str_ws)
                                               : (is_secure ? state->str_https : state->str_http));
-    PyObject *client = Py_XNewRef(client_of(server, exchange->peer));
+    PyObject *known = known_of(server, exchange->peer);
+    PyObject *client = known;
+    PyObject *tls = NULL; /* borrowed */
 
+    if (known != NULL && exchange->peer->tls != NULL) {
+        client = PyTuple_GetItem(known, 0);
+        tls = PyTuple_GetItem(known, 1);
+    }
+    Py_XINCREF(client);
     if (client == NULL || local == NULL || scope == NULL)
         goto fail;
     if (exchange->peer->app_flag && apply_forwarded(server, request, &client, &scheme) < 0)
         goto fail;
     if (!set(scope, state->str_asgi,
              PyDict_Copy(is_websocket ? state->websocket_asgi : state->http_asgi)) ||
-        !set(scope, state->str_http_version,
-             Py_NewRef(request->version == HFA_HTTP_1_0 ? state->str_v10 : state->str_v11)) ||
+        !set(scope, state->str_http_version, Py_NewRef(version_of(state, request->version))) ||
         !set(scope, state->str_server, Py_NewRef(local)) ||
         !set(scope, state->str_client, Py_NewRef(client)) ||
         !set(scope, state->str_scheme, Py_NewRef(scheme)) ||
@@ -318,11 +366,12 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
         goto fail;
     if (is_websocket) {
         if (!set(scope, state->str_subprotocols, subprotocols_of(request)) ||
-            !set(scope, state->str_extensions, extensions_of(state->str_websocket_http_response)))
+            !set(scope, state->str_extensions,
+                 extensions_of(state, state->str_websocket_http_response, tls)))
             goto fail;
     } else if (!set(scope, state->str_method, method_of(state, request->method)) ||
                !set(scope, state->str_extensions,
-                    extensions_of(state->str_http_response_pathsend))) {
+                    extensions_of(state, state->str_http_response_pathsend, tls))) {
         goto fail;
     }
     goto done;

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "loop_bridge.h"
+#include "tls_settings.h"
 
 static struct hfa_server_object *from_app(struct hfa_app *app)
 {
@@ -213,6 +214,36 @@ static int read_size(PyObject *settings, const char *name, size_t none, size_t *
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* A count that fits net/'s unsigned. */
+static int read_count(PyObject *settings, const char *name, unsigned *count)
+{
+    size_t value = 0;
+
+    if (read_size(settings, name, UINT_MAX, &value) < 0)
+        return -1;
+    *count = value > UINT_MAX ? UINT_MAX : (unsigned)value;
+    return 0;
+}
+
+static int read_http2_limits(PyObject *settings, struct hfa_limits *limits)
+{
+    unsigned http2 = 0;
+
+    if (read_count(settings, "http2", &http2) < 0 ||
+        read_count(settings, "limit_h2_streams", &limits->h2_streams) < 0 ||
+        read_count(settings, "limit_h2_resets", &limits->h2_resets) < 0 ||
+        read_count(settings, "limit_h2_errors", &limits->h2_errors) < 0 ||
+        read_count(settings, "limit_h2_settings", &limits->h2_settings) < 0 ||
+        read_count(settings, "limit_h2_pings", &limits->h2_pings) < 0 ||
+        read_count(settings, "limit_h2_priorities", &limits->h2_priorities) < 0 ||
+        read_count(settings, "limit_h2_windows", &limits->h2_windows) < 0 ||
+        read_count(settings, "limit_h2_empty", &limits->h2_empty) < 0 ||
+        read_count(settings, "limit_h2_continuations", &limits->h2_continuations) < 0)
+        return -1;
+    limits->http2 = http2 != 0;
+    return 0;
+}
+
 static int read_limits(PyObject *settings, struct hfa_limits *limits)
 {
     size_t body_rate = 0;
@@ -233,6 +264,8 @@ static int read_limits(PyObject *settings, struct hfa_limits *limits)
         read_seconds(settings, "timeout_head", &limits->head_timeout_ns) < 0 ||
         read_seconds(settings, "timeout_body", &limits->body_timeout_ns) < 0 ||
         read_seconds(settings, "timeout_write", &limits->write_timeout_ns) < 0 ||
+        read_seconds(settings, "timeout_handshake", &limits->handshake_timeout_ns) < 0 ||
+        read_http2_limits(settings, limits) < 0 ||
         read_seconds(settings, "ws_ping_interval", &limits->ping_interval_ns) < 0 ||
         read_seconds(settings, "ws_ping_timeout", &limits->ping_timeout_ns) < 0)
         return -1;
@@ -272,17 +305,19 @@ static int read_trust(PyObject *text, struct hfa_trust **trust)
 
 static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"app",       "settings",     "root_path", "uds",   "fields", "date",
-                               "on_access", "on_websocket", "on_error",  "trust", NULL};
+    static char *keywords[] = {"app",      "settings", "root_path",   "uds",
+                               "fields",   "date",     "on_access",   "on_websocket",
+                               "on_error", "trust",    "proxy_trust", NULL};
     PyObject *app, *settings, *root_path, *uds, *on_access, *on_websocket, *on_error, *trust;
+    PyObject *proxy_trust = Py_None;
     const char *fields;
     Py_ssize_t fields_length;
     int date;
     struct hfa_limits limits;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOUOy#pOOOO:Server", keywords, &app, &settings,
-                                     &root_path, &uds, &fields, &fields_length, &date, &on_access,
-                                     &on_websocket, &on_error, &trust))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOUOy#pOOOO|O:Server", keywords, &app,
+                                     &settings, &root_path, &uds, &fields, &fields_length, &date,
+                                     &on_access, &on_websocket, &on_error, &trust, &proxy_trust))
         return NULL;
     if (read_limits(settings, &limits) < 0)
         return NULL;
@@ -312,13 +347,14 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     self->selector_watch.fd = -1;
     PyObject_GC_Track(self);
     if (self->raw_root_path == NULL || self->lifespan_state == NULL ||
-        read_trust(trust, &self->trust) < 0)
+        read_trust(trust, &self->trust) < 0 || read_trust(proxy_trust, &self->proxy_trust) < 0)
         goto fail;
     if (hfa_reactor_new(&self->reactor) != HFA_OK ||
         hfa_server_new(self->reactor, &self->app_table, &limits, &self->server) != HFA_OK) {
         PyErr_SetFromErrno(PyExc_OSError);
         goto fail;
     }
+    hfa_server_set_proxy_trust(self->server, self->proxy_trust);
     if (hfa_server_set_default_fields(
             self->server, date, (struct hfa_bytes){fields, (size_t)fields_length}) != HFA_OK) {
         PyErr_Format(PyExc_ValueError, "the server's own headers take %zd bytes; at most %d fit",
@@ -338,6 +374,20 @@ static int check_open(const struct hfa_server_object *server)
         return 0;
     PyErr_SetString(PyExc_RuntimeError, "the server is closed");
     return -1;
+}
+
+static PyObject *method_load_tls(PyObject *self, PyObject *args)
+{
+    struct hfa_server_object *server = (struct hfa_server_object *)self;
+    PyObject *settings, *ticket_secret;
+
+    if (check_open(server) < 0 || !PyArg_ParseTuple(args, "OO:load_tls", &settings, &ticket_secret))
+        return NULL;
+    struct hfa_tls_context *context = hfa_tls_settings_read(settings, ticket_secret);
+    if (context == NULL)
+        return NULL;
+    hfa_server_set_tls(server->server, context);
+    Py_RETURN_NONE;
 }
 
 static PyObject *method_listen(PyObject *self, PyObject *args)
@@ -530,6 +580,43 @@ static PyObject *get_requests(PyObject *self, void *unused)
         server->server == NULL ? 0 : hfa_server_requests(server->server));
 }
 
+static PyObject *get_counters(PyObject *self, void *unused)
+{
+    struct hfa_server_object *server = (struct hfa_server_object *)self;
+    static const struct hfa_counters none;
+    const struct hfa_counters *counters =
+        server->server == NULL ? &none : hfa_server_counters(server->server);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } entries[] = {
+        {"tls_handshakes", counters->tls_handshakes},
+        {"tls_failures", counters->tls_failures},
+        {"h2_connections", counters->h2_connections},
+        {"h2_streams", counters->h2_streams},
+        {"h2_reset_floods", counters->h2_reset_floods},
+        {"h2_error_floods", counters->h2_error_floods},
+        {"h2_continuation_floods", counters->h2_continuation_floods},
+        {"h2_settings_floods", counters->h2_settings_floods},
+        {"h2_ping_floods", counters->h2_ping_floods},
+        {"h2_priority_floods", counters->h2_priority_floods},
+        {"h2_window_floods", counters->h2_window_floods},
+        {"h2_empty_floods", counters->h2_empty_floods},
+        {"h2_head_floods", counters->h2_head_floods},
+        {"h2_stalled_streams", counters->h2_stalled_streams},
+    };
+    PyObject *dict = PyDict_New();
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]) && dict != NULL; i++) {
+        PyObject *value = PyLong_FromUnsignedLongLong(entries[i].value);
+        if (value == NULL || PyDict_SetItemString(dict, entries[i].name, value) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(value);
+    }
+    return dict;
+}
+
 static int server_traverse(PyObject *self, visitproc visit, void *arg)
 {
     struct hfa_server_object *server = (struct hfa_server_object *)self;
@@ -574,6 +661,8 @@ static void server_dealloc(PyObject *self)
     server_clear(self);
     if (server->trust != NULL)
         hfa_trust_destroy(server->trust);
+    if (server->proxy_trust != NULL)
+        hfa_trust_destroy(server->proxy_trust);
     Py_CLEAR(server->root_path);
     Py_CLEAR(server->raw_root_path);
     Py_CLEAR(server->uds);
@@ -585,6 +674,8 @@ static void server_dealloc(PyObject *self)
 
 static PyMethodDef server_methods[] = {
     {"listen", method_listen, METH_VARARGS, "listen(fd, shared): accepts from a listening socket."},
+    {"load_tls", method_load_tls, METH_VARARGS,
+     "load_tls(settings, ticket_secret): TLS, with the files as they are, for new connections."},
     {"attach", method_attach, METH_VARARGS,
      "attach(loop, state, selector_fd): joins a loop; returns the descriptor to watch, or -1."},
     {"turn", method_turn, METH_O,
@@ -601,6 +692,7 @@ static PyMethodDef server_methods[] = {
 static PyGetSetDef server_getset[] = {
     {"connections", get_connections, NULL, "Open connections.", NULL},
     {"pending", get_pending, NULL, "Calls of the application in progress.", NULL},
+    {"counters", get_counters, NULL, "What was counted beside requests, by name.", NULL},
     {"requests", get_requests, NULL, "Requests handed to the application so far.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

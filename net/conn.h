@@ -1,22 +1,33 @@
-/* A connection: socket, input, output, time-outs, and the protocol engine between them.
+/* A connection: transport, input, output, time-outs, and the protocol engine between them.
  *
- * Owned by its server. Owns its socket, buffers, timer and engine. Reads when the engine wants
- * input, writes when the server flushes, closes when the engine says so or the socket is lost;
- * freed at the end of the reactor's turn. Loop thread.
+ * Owned by its server. Owns its transport, buffers, timer and engine. It opens in stages: a load
+ * balancer's header where one is due, the TLS handshake, then the engine, HTTP/2 where ALPN or the
+ * first bytes say so. Reads when the engine wants input, writes when the server flushes, closes
+ * when the engine says so or the socket is lost; freed at the end of the reactor's turn. Loop
+ * thread.
  */
 #ifndef HFA_CONN_H
 #define HFA_CONN_H
 
 #include "protocol.h"
 #include "reactor.h"
+#include "transport.h"
 
 struct hfa_server;
+
+enum hfa_conn_stage {
+    HFA_CONN_PROXY_HEADER,
+    HFA_CONN_HANDSHAKE,
+    HFA_CONN_OPEN,
+};
 
 struct hfa_conn {
     struct hfa_carrier carrier; /* first: a carrier is its connection */
     struct hfa_server *server;  /* borrowed */
-    const struct hfa_protocol *protocol;
-    void *engine; /* owned */
+    enum hfa_conn_stage stage;
+    const struct hfa_protocol *protocol; /* NULL before the connection is open */
+    void *engine;                        /* owned */
+    struct hfa_transport transport;
     struct hfa_watch watch;
     struct hfa_timer timer;
     struct hfa_buffer input;    /* read and not yet taken by the engine */
@@ -29,6 +40,8 @@ struct hfa_conn {
     unsigned char fed;            /* pipelined requests in a row that came before others' */
     bool is_dirty;
     bool is_hungry;
+    bool is_detected;  /* HTTP/1.1 or HTTP/2 is decided */
+    bool is_draining;  /* the server drains, told before there was an engine */
     bool eof;          /* the peer has ended its side */
     bool is_lingering; /* our side is ended, what still comes is dropped */
     bool is_closed;

@@ -67,6 +67,8 @@ void hfa_peer_release(struct hfa_peer *peer)
 {
     if (--peer->references > 0)
         return;
+    hfa_peer_tls_free(peer->tls);
+    peer->tls = NULL;
     if (peer->app_data == NULL) {
         free(peer);
         return;

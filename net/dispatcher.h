@@ -6,6 +6,7 @@
 #ifndef HFA_DISPATCHER_H
 #define HFA_DISPATCHER_H
 
+#include "counters.h"
 #include "exchange.h"
 #include "output.h"
 #include "server_limits.h"
@@ -39,6 +40,7 @@ struct hfa_dispatcher {
     size_t active;               /* requests queued, or handed over and not released yet */
     size_t connections;          /* open; counted by the server */
     uint64_t requests;           /* since the start */
+    struct hfa_counters counters;
 };
 
 enum hfa_status hfa_dispatcher_init(struct hfa_dispatcher *dispatcher, struct hfa_app *app,

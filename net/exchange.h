@@ -20,6 +20,7 @@
 #include "arena.h"
 #include "buffer.h"
 #include "field.h"
+#include "peer_tls.h"
 
 enum hfa_http_version {
     HFA_HTTP_1_0 = 10,
@@ -51,6 +52,7 @@ struct hfa_peer {
     unsigned references;
     bool is_secure;
     bool app_flag; /* the application's */
+    struct hfa_peer_tls *tls; /* owned; NULL without TLS */
     struct hfa_address client;
     struct hfa_address server;
     void *app_data;          /* the application's, given back through on_peer_gone() */

@@ -29,6 +29,8 @@ struct hfa_protocol {
     /* Takes bytes from the start of `data`, which it may change, and counts them in *consumed; what
      * it leaves is offered again with more behind it. `eof`: the peer will send no more. */
     enum hfa_status (*input)(void *engine, char *data, size_t length, bool eof, size_t *consumed);
+    /* May be NULL. What waits to be sent is about to be: put into the output what fits. */
+    void (*prepare_output)(void *engine);
     /* carrier->deadline_ns has passed. */
     void (*on_timeout)(void *engine);
     /* Output was sent; what waits is below the low-water mark. */

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "http2_conn.h"
 #include "listener.h"
 #include "server_state.h"
 
@@ -180,12 +181,27 @@ enum hfa_status hfa_server_new(struct hfa_reactor *reactor, struct hfa_app *app,
     }
     new->reactor = reactor;
     new->limits = *limits;
+    new->limits.http2 = limits->http2 &&hfa_http2_library()[0] != '\0';
     new->hungry_last = &new->hungry;
     new->accept_timer.on_expire = on_accept_timer;
     hfa_dispatcher_init(&new->dispatcher, app, &new->limits);
     hfa_server_set_default_fields(new, true, (struct hfa_bytes){0});
     *server = new;
     return HFA_OK;
+}
+
+void hfa_server_set_tls(struct hfa_server *server, struct hfa_tls_context *context)
+{
+    struct hfa_tls_context *before = server->tls;
+
+    server->tls = context;
+    if (before != NULL)
+        hfa_tls_context_release(before);
+}
+
+void hfa_server_set_proxy_trust(struct hfa_server *server, const struct hfa_trust *trust)
+{
+    server->proxy_trust = trust;
 }
 
 enum hfa_status hfa_server_listen(struct hfa_server *server, int fd, bool shared)
@@ -305,6 +321,7 @@ void hfa_server_free(struct hfa_server *server)
     hfa_server_flush(server); /* off the lists of the turn */
     hfa_dispatcher_run(&server->dispatcher, UINT32_MAX);
     hfa_dispatcher_free(&server->dispatcher);
+    hfa_server_set_tls(server, NULL);
     free(server->scratch);
     free(server);
 }
@@ -322,4 +339,9 @@ size_t hfa_server_active(const struct hfa_server *server)
 uint64_t hfa_server_requests(const struct hfa_server *server)
 {
     return server->dispatcher.requests;
+}
+
+const struct hfa_counters *hfa_server_counters(const struct hfa_server *server)
+{
+    return &server->dispatcher.counters;
 }

@@ -31,6 +31,16 @@ void hfa_server_free(struct hfa_server *server);
 enum hfa_status hfa_server_set_default_fields(struct hfa_server *server, bool date,
                                               struct hfa_bytes fields);
 
+/* TLS for connections accepted from now on; those that are open keep theirs. Takes the caller's
+ * reference. */
+struct hfa_tls_context;
+void hfa_server_set_tls(struct hfa_server *server, struct hfa_tls_context *context);
+
+/* Peers whose connections begin with a PROXY protocol header: addresses, networks, or "unix:" for
+ * whoever connects to a Unix socket. Borrowed until the server is freed. */
+struct hfa_trust;
+void hfa_server_set_proxy_trust(struct hfa_server *server, const struct hfa_trust *trust);
+
 /* Accepts from a listening descriptor. Takes `fd` when it succeeds. `shared`: other processes
  * accept from it too. */
 enum hfa_status hfa_server_listen(struct hfa_server *server, int fd, bool shared);
@@ -59,5 +69,6 @@ void hfa_server_close(struct hfa_server *server);
 size_t hfa_server_connections(const struct hfa_server *server);
 size_t hfa_server_active(const struct hfa_server *server);     /* requests under way */
 uint64_t hfa_server_requests(const struct hfa_server *server); /* handed over since the start */
+const struct hfa_counters *hfa_server_counters(const struct hfa_server *server); /* borrows */
 
 #endif

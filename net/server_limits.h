@@ -5,6 +5,7 @@
 #ifndef HFA_SERVER_LIMITS_H
 #define HFA_SERVER_LIMITS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "time_ns.h"
@@ -26,8 +27,20 @@ struct hfa_limits {
     uint64_t write_timeout_ns;  /* the peer takes no byte of what is waiting; 0: off */
     uint64_t idle_timeout_ns;   /* between two requests; 0: off */
     uint64_t linger_timeout_ns; /* reading on after the last answer, so that it is not lost */
-    uint64_t ping_interval_ns;  /* WebSocket keep-alive; 0: off */
-    uint64_t ping_timeout_ns;   /* no pong: close 1011; 0: off */
+    uint64_t handshake_timeout_ns; /* TLS handshake, and a PROXY header before it */
+    uint64_t ping_interval_ns;     /* WebSocket keep-alive; 0: off */
+    uint64_t ping_timeout_ns;      /* no pong: close 1011; 0: off */
+    bool http2;                    /* also without TLS, where the client's first bytes ask for it */
+    unsigned h2_streams;           /* in progress at once on one connection */
+    /* What a client may send on one connection within a window of 30 s; ENHANCE_YOUR_CALM above. */
+    unsigned h2_resets;        /* streams reset */
+    unsigned h2_errors;        /* streams that we reset for the client's faults */
+    unsigned h2_settings;      /* SETTINGS frames */
+    unsigned h2_pings;         /* PING frames */
+    unsigned h2_priorities;    /* PRIORITY and PRIORITY_UPDATE frames */
+    unsigned h2_windows;       /* WINDOW_UPDATE frames beyond those that its traffic explains */
+    unsigned h2_empty;         /* DATA frames without data that end nothing */
+    unsigned h2_continuations; /* CONTINUATION frames of one head */
 };
 
 #define HFA_LIMITS_DEFAULT                                                                         \
@@ -38,7 +51,10 @@ struct hfa_limits {
         .head_timeout_ns = 15 * HFA_NS_PER_S, .body_timeout_ns = 20 * HFA_NS_PER_S,                \
         .body_rate = 240, .write_timeout_ns = 30 * HFA_NS_PER_S,                                   \
         .idle_timeout_ns = 75 * HFA_NS_PER_S, .linger_timeout_ns = 2 * HFA_NS_PER_S,               \
-        .ping_interval_ns = 20 * HFA_NS_PER_S, .ping_timeout_ns = 20 * HFA_NS_PER_S,               \
+        .handshake_timeout_ns = 10 * HFA_NS_PER_S, .ping_interval_ns = 20 * HFA_NS_PER_S,          \
+        .ping_timeout_ns = 20 * HFA_NS_PER_S, .http2 = true, .h2_streams = 128, .h2_resets = 500,  \
+        .h2_errors = 100, .h2_settings = 100, .h2_pings = 200, .h2_priorities = 1000,              \
+        .h2_windows = 2000, .h2_empty = 200, .h2_continuations = 8,                                \
     }
 
 #endif

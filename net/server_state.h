@@ -4,6 +4,8 @@
 
 #include "conn.h"
 #include "server.h"
+#include "tls.h"
+#include "trust.h"
 
 /* Read into before anything is known about the bytes: idle connections need no buffer. */
 #define HFA_SERVER_SCRATCH_SIZE 65536
@@ -14,6 +16,8 @@ struct hfa_server {
     struct hfa_reactor *reactor;
     struct hfa_limits limits;
     struct hfa_dispatcher dispatcher;
+    struct hfa_tls_context *tls;         /* a reference; NULL: connections are plain */
+    const struct hfa_trust *proxy_trust; /* borrowed: peers that send a PROXY header; NULL: none */
     struct hfa_server_listener *listeners;
     struct hfa_conn *conns;
     struct hfa_conn *dirty;

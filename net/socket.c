@@ -36,12 +36,12 @@ enum hfa_status hfa_socket_prepare(int fd)
     return HFA_OK;
 }
 
-enum hfa_status hfa_socket_read(int fd, char *data, size_t size, size_t *length)
+static enum hfa_status receive(int fd, char *data, size_t size, int flags, size_t *length)
 {
     ssize_t got;
 
     do {
-        got = recv(fd, data, size, 0);
+        got = recv(fd, data, size, flags);
     } while (got < 0 && errno == EINTR);
     *length = got > 0 ? (size_t)got : 0;
     if (got > 0)
@@ -49,6 +49,16 @@ enum hfa_status hfa_socket_read(int fd, char *data, size_t size, size_t *length)
     if (got == 0)
         return HFA_ERR_CLOSED;
     return errno == EAGAIN || errno == EWOULDBLOCK ? HFA_AGAIN : HFA_ERR_SYSTEM;
+}
+
+enum hfa_status hfa_socket_read(int fd, char *data, size_t size, size_t *length)
+{
+    return receive(fd, data, size, 0, length);
+}
+
+enum hfa_status hfa_socket_peek(int fd, char *data, size_t size, size_t *length)
+{
+    return receive(fd, data, size, MSG_PEEK, length);
 }
 
 static ssize_t send_file(int fd, int file_fd, off_t offset, size_t length)

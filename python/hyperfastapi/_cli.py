@@ -40,6 +40,14 @@ def _add_setting(group: Any, name: str, setting: _config.Setting) -> None:
         group.add_argument(flag, metavar=setting.kind.metavar, **options)
 
 
+# Flags of uvicorn's for settings that have another name here.
+_OF_UVICORN = {
+    "--ssl-certfile": "tls_cert",
+    "--ssl-keyfile": "tls_key",
+    "--ssl-keyfile-password": "tls_key_password",
+    "--ssl-ca-certs": "tls_client_ca",
+    "--ssl-ciphers": "tls_ciphers",
+}
 # Flags of uvicorn's that are accepted, so that a command line can be taken over, but do nothing.
 _IGNORED = {
     "--http": "hyperfastapi parses HTTP itself",
@@ -48,20 +56,15 @@ _IGNORED = {
     "--h11-max-incomplete-event-size": "the bound on a request head is --limit-head-size",
 }
 # Flags of uvicorn's whose meaning this build does not have: values that are harmless, and why not.
-_REFUSED = {
+_REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "--ws": (("auto", "websockets", "websockets-sansio", "wsproto"), "WebSockets are always on"),
     "--interface": (
         ("auto", "asgi3"),
         "only ASGI 3 is served; wrap the application with asgiref.compatibility (ASGI 2) or"
         " a2wsgi (WSGI)",
     ),
-    "--ssl-keyfile": ((), ""),
-    "--ssl-certfile": ((), ""),
-    "--ssl-keyfile-password": ((), ""),
-    "--ssl-version": ((), ""),
-    "--ssl-cert-reqs": ((), ""),
-    "--ssl-ca-certs": ((), ""),
-    "--ssl-ciphers": ((), ""),
+    "--ssl-version": ((), "the lowest version is set by --tls-min-version"),
+    "--ssl-cert-reqs": ((), "give --tls-client-ca and --tls-client-auth"),
 }
 
 
@@ -97,7 +100,11 @@ def _parser() -> argparse.ArgumentParser:
         _add_setting(headings[setting.group], name, setting)
     for flag in (*_IGNORED, *_REFUSED):
         run.add_argument(flag, dest=flag, help=argparse.SUPPRESS)
-    run.add_argument("--http2", dest="--http2", action="store_true", help=argparse.SUPPRESS)
+    for flag, name in _OF_UVICORN.items():
+        many = _config.SETTINGS[name].kind.many
+        run.add_argument(
+            flag, dest=name, action="append" if many else "store", help=argparse.SUPPRESS
+        )  # fmt: skip
     run.add_argument(
         "--reset-contextvars", dest="--reset-contextvars", action="store_true",
         help=argparse.SUPPRESS,
@@ -119,12 +126,10 @@ class _ShowVersion(argparse.Action):
 def _check_flags_of_uvicorn(parsed: argparse.Namespace) -> None:
     """Warn of a flag that does nothing here; raise for one that would have to do something."""
     given = {name: value for name, value in vars(parsed).items() if name.startswith("--")}
-    if given.get("--http2"):
-        raise _config.ConfigError("--http2", "this build has no HTTP/2 yet; leave it out")
     for flag, (harmless, why) in _REFUSED.items():
         value = given.get(flag)
         if value is not None and value not in harmless:
-            raise _config.ConfigError(flag, why, value) if why else _config.refuse_tls(flag, value)
+            raise _config.ConfigError(flag, why, value)
     for flag, why in _IGNORED.items():
         if given.get(flag) not in (None, "auto"):
             print(f"hyperfastapi: {flag} is ignored: {why}", file=sys.stderr)

@@ -78,12 +78,16 @@ LISTEN = "Where to listen"
 APPLICATION = "Application"
 PROCESSES = "Processes"
 RELOAD = "Reload"
+TLS = "TLS"
 HTTP = "HTTP"
+HTTP2 = "HTTP/2"
 LIMITS = "Limits"
 TIMEOUTS = "Time-outs"
 WEBSOCKET = "WebSockets"
 LOGGING = "Logging"
-GROUPS = (APPLICATION, LISTEN, PROCESSES, RELOAD, HTTP, LIMITS, TIMEOUTS, WEBSOCKET, LOGGING)
+GROUPS = (
+    APPLICATION, LISTEN, PROCESSES, RELOAD, TLS, HTTP, LIMITS, HTTP2, TIMEOUTS, WEBSOCKET, LOGGING,
+)  # fmt: skip
 
 KIB = 1024
 
@@ -237,7 +241,70 @@ class Config:
         command_only=True,
     )
 
+    # TLS
+    tls_cert: tuple[str, ...] = _setting(
+        (), kinds.strings("FILE", kinds.split_paths), TLS,
+        "Certificate and chain in PEM: serve HTTPS. May be repeated; the client's SNI chooses, the"
+        " first is for everybody else.",
+    )
+    tls_key: tuple[str, ...] = _setting(
+        (), kinds.strings("FILE", kinds.split_paths), TLS,
+        "Private key in PEM, one for each certificate and in their order; left out, the keys are in"
+        " the certificates' files.",
+    )
+    tls_key_password: str | None = _setting(
+        None, kinds.text("TEXT", optional=True), TLS,
+        "Password of the private keys; better in the variable than on the command line.",
+    )
+    tls_client_ca: str | None = _setting(
+        None, kinds.path("FILE"), TLS,
+        "Certificates in PEM that may have signed the clients': ask clients for theirs.",
+    )
+    tls_client_auth: str = _setting(
+        "required", kinds.choice("required", "optional"), TLS,
+        "With --tls-client-ca: whether a client without a certificate is turned away.",
+    )
+    tls_min_version: str = _setting(
+        "1.2", kinds.choice("1.2", "1.3"), TLS,
+        "Lowest version of TLS.",
+        why="Older ones are broken (RFC 8996).",
+    )
+    tls_ciphers: str | None = _setting(
+        None, kinds.text("LIST", optional=True), TLS,
+        "Cipher suites of TLS 1.2, in OpenSSL's names and order. None: ECDHE with AES-GCM or"
+        " ChaCha20-Poly1305.",
+        why="Forward secrecy and authenticated encryption alone, as HTTP/2 asks for.",
+    )
+    tls_ciphersuites: str | None = _setting(
+        None, kinds.text("LIST", optional=True), TLS,
+        "Cipher suites of TLS 1.3, in OpenSSL's names and order. None: all three, AES-128 first.",
+    )
+    tls_groups: str | None = _setting(
+        None, kinds.text("LIST", optional=True), TLS,
+        "Groups for the key exchange, in OpenSSL's names and order. None: OpenSSL's own.",
+    )
+    tls_kernel: bool = _setting(
+        False, kinds.flag(), TLS,
+        "Let the kernel encrypt, where it and OpenSSL can: files are then sent without a copy.",
+        why="Small responses do not gain from it.",
+    )
+    tls_reload_interval: float | None = _setting(
+        10.0, kinds.seconds(), TLS,
+        "Seconds between two looks at the certificates' files, which are read again when they have"
+        " changed. None: only at SIGHUP.",
+        why="Renewed certificates should need no restart.",
+    )
+
     # HTTP
+    http2: bool = _setting(
+        True, kinds.flag(), HTTP,
+        "Speak HTTP/2 with clients that ask for it: by ALPN, and without TLS by their first bytes.",
+    )
+    proxy_protocol_allow_ips: tuple[str, ...] = _setting(
+        (), kinds.trusted_peers(), HTTP,
+        "Load balancers whose connections begin with a PROXY protocol header, version 1 or 2:"
+        " addresses, networks, or unix: for a Unix socket. Without the header they are refused.",
+    )
     proxy_headers: bool = _setting(
         True, kinds.flag(), HTTP,
         "Take the client's address and the scheme from X-Forwarded-For and X-Forwarded-Proto of"
@@ -310,7 +377,60 @@ class Config:
         " hours.",
     )
 
+    # HTTP/2
+    limit_h2_streams: int = _setting(
+        128, kinds.integer(1), HTTP2,
+        "Requests in progress at once on one connection.",
+        why="RFC 9113 6.5.2 advises 100 at least.",
+    )
+    limit_h2_resets: int = _setting(
+        500, kinds.integer(1), HTTP2,
+        "Requests that a client may cancel within 30 s on one connection, before it is closed.",
+        why="CVE-2023-44487: a cancelled request costs the client nothing. Browsers that leave a"
+        " page cancel a hundred.",
+    )
+    limit_h2_errors: int = _setting(
+        100, kinds.integer(1), HTTP2,
+        "Requests that a client may have the server reset within 30 s, by its own faults.",
+        why="CVE-2025-8671: what is cancelled in this way costs the client nothing, either.",
+    )
+    limit_h2_continuations: int = _setting(
+        8, kinds.integer(0), HTTP2,
+        "CONTINUATION frames of one request's head.",
+        why="CVE-2024-27316. One frame holds 16 KiB, and the head 64 KiB.",
+    )
+    limit_h2_settings: int = _setting(
+        100, kinds.integer(1), HTTP2,
+        "SETTINGS frames that a client may send within 30 s.",
+        why="CVE-2019-9515: each has to be acknowledged.",
+    )
+    limit_h2_pings: int = _setting(
+        200, kinds.integer(1), HTTP2,
+        "PING frames that a client may send within 30 s.",
+        why="CVE-2019-9512: each has to be answered. Clients that measure the bandwidth send one"
+        " for each burst of data.",
+    )
+    limit_h2_priorities: int = _setting(
+        1000, kinds.integer(1), HTTP2,
+        "PRIORITY and PRIORITY_UPDATE frames that a client may send within 30 s.",
+        why="CVE-2019-9513.",
+    )
+    limit_h2_windows: int = _setting(
+        2000, kinds.integer(1), HTTP2,
+        "WINDOW_UPDATE frames that a client may send within 30 s beyond one for each frame that it"
+        " was sent.",
+    )
+    limit_h2_empty: int = _setting(
+        200, kinds.integer(1), HTTP2,
+        "DATA frames without data that a client may send within 30 s.",
+        why="CVE-2019-9518.",
+    )
+
     # Time-outs
+    timeout_handshake: float = _setting(
+        10.0, kinds.seconds(optional=False), TIMEOUTS,
+        "Seconds for the TLS handshake, and for a PROXY protocol header before it.",
+    )
     timeout_keep_alive: float = _setting(
         75.0, kinds.seconds(zero=True, optional=False), TIMEOUTS,
         "Seconds an idle connection is kept for the next request.",
@@ -379,6 +499,18 @@ class Config:
             raise ConfigError("uds", f"set it or fd (now {self.fd}), not both", self.uds)
         if self.reuse_port and (self.uds is not None or self.fd is not None):
             raise ConfigError("reuse_port", "is for a TCP port, not for uds or fd", True)
+        self._check_tls()
+
+    def _check_tls(self) -> None:
+        if self.tls_key and len(self.tls_key) != len(self.tls_cert):
+            raise ConfigError(
+                "tls_key",
+                f"{len(self.tls_key)} for {len(self.tls_cert)} of tls_cert: give one for each,"
+                " in the same order",
+                self.tls_key,
+            )
+        if self.tls_client_ca is not None and not self.tls_cert:
+            raise ConfigError("tls_client_ca", "needs tls_cert", self.tls_client_ca)
 
     @property
     def supervised(self) -> bool:
@@ -389,6 +521,10 @@ class Config:
         group, and the parent passes on what it got.
         """
         return self.workers > 1 or self.reload
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return every setting by its name, for the C core."""
+        return {name: getattr(self, name) for name in SETTINGS}
 
     @property
     def encoded_headers(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -484,20 +620,8 @@ def check_names(settings: Mapping[str, Any], *, command: bool) -> None:
         raise ConfigError(name, f"there is no such setting{meant}")
 
 
-def refuse_tls(setting: str, value: object) -> ConfigError:
-    """Return the error for a setting that asks for TLS, which this build does not have."""
-    return ConfigError(
-        setting,
-        "this build has no TLS yet; leave it out and let a proxy in front (nginx, Caddy,"
-        " HAProxy) speak TLS",
-        value,
-    )
-
-
 def for_run_native(
     *,
-    tls_cert: object = None,
-    tls_key: object = None,
     http3: object = False,
     settings: Mapping[str, Any],
     **named: Any,
@@ -505,8 +629,6 @@ def for_run_native(
     """Build the configuration of `FastAPI.run_native()`.
 
     Args:
-        tls_cert: refused unless None.
-        tls_key: refused unless None.
         http3: refused unless False.
         settings: the settings given by name beyond the parameters of `run_native`.
         **named: the parameters of `run_native` that are settings.
@@ -514,15 +636,16 @@ def for_run_native(
     Raises:
         ConfigError: a setting is unknown, invalid, or not in this build.
     """
-    for name, value in (("tls_cert", tls_cert), ("tls_key", tls_key)):
-        if value is not None:
-            raise refuse_tls(name, value)
     if http3:
         raise ConfigError(
-            "http3", "this build has no HTTP/3 yet; leave it out to serve HTTP/1.1", http3
+            "http3",
+            "this build has no HTTP/3 yet; leave it out to serve HTTP/1.1 and HTTP/2",
+            http3,
         )
     check_names(settings, command=False)
-    merged = {**named, **settings}
+    # The parameters for files may be None, as in other servers' calls.
+    merged = {name: value for name, value in named.items() if value is not None}
+    merged.update(settings)
     variable = OTHER_VARIABLES["forwarded_allow_ips"]
     if variable in os.environ:
         merged.setdefault("forwarded_allow_ips", os.environ[variable])

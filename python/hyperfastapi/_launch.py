@@ -127,6 +127,13 @@ def _on_signal(number: int, _frame: object) -> None:
 def _run(config: Config, load: Loader, *, preloaded: bool = False) -> int:
     from . import _listeners, _supervisor
 
+    if config.tls_cert:
+        from . import _tls
+
+        problem = _tls.check(config)
+        if problem is not None:
+            logger.error("TLS cannot be served: %s", problem)
+            return EXIT_STARTUP
     try:
         listeners = _listeners.Listeners(config)
     except OSError as error:

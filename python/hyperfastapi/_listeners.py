@@ -77,7 +77,10 @@ class Listeners:
             return f"socket {config.fd}"
         host = config.host.split(",")[0].strip() or "0.0.0.0"
         shown = f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{self._ports.get(config.host.split(',')[0].strip(), config.port)}"
+        scheme = "https" if config.tls_cert else "http"
+        return (
+            f"{scheme}://{shown}:{self._ports.get(config.host.split(',')[0].strip(), config.port)}"
+        )
 
     def close(self) -> None:
         """Close every descriptor and remove the Unix socket."""

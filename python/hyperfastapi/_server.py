@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import signal
 import threading
@@ -127,17 +126,26 @@ class Server:
             self.startup_failed = True
             return EXIT_STARTUP_FAILED
         core = self._core = self._new_core()
+        certificates = None
+        if self.config.tls_cert:
+            from hyperfastapi._tls import Certificates
+
+            certificates = Certificates(self.config, core)
         attachment = Attachment(core, lifespan.state)
         try:
             while self._fds:
                 core.listen(self._fds[0], self._shared)
                 self._fds.pop(0)
+            if certificates is not None:
+                certificates.start()
             self.started.set()
             if on_started is not None:
                 on_started()
             await self._until_stop(core)
             await self._drain(core)
         finally:
+            if certificates is not None:
+                certificates.stop()
             core.close()
             attachment.detach()
         if not self._force:
@@ -146,11 +154,10 @@ class Server:
 
     def _new_core(self) -> _core.Server:
         config = self.config
-        settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
         access = config.access_log and access_logger.isEnabledFor(logging.INFO)
         return _core.Server(
             self._app,
-            settings,
+            config.as_mapping(),
             root_path=config.root_path,
             uds=config.uds,
             fields=b"".join(
@@ -161,6 +168,7 @@ class Server:
             on_websocket=_on_websocket if logger.isEnabledFor(logging.INFO) else None,
             on_error=_on_error,
             trust=",".join(config.forwarded_allow_ips) if config.proxy_headers else None,
+            proxy_trust=",".join(config.proxy_protocol_allow_ips) or None,
         )
 
     async def _until_stop(self, core: _core.Server) -> None:

@@ -30,8 +30,8 @@ class FastAPI(_FastAPI):
         port: int = 8000,
         workers: int = 1,
         reuse_port: bool = False,
-        tls_cert: str | os.PathLike[str] | None = None,
-        tls_key: str | os.PathLike[str] | None = None,
+        tls_cert: str | os.PathLike[str] | list[str | os.PathLike[str]] | None = None,
+        tls_key: str | os.PathLike[str] | list[str | os.PathLike[str]] | None = None,
         http3: bool = False,
         **settings: _typing.Any,
     ) -> None:
@@ -47,8 +47,9 @@ class FastAPI(_FastAPI):
             workers: the number of processes. With more than one, this process supervises: it
                 forks them from itself as it is now, so no thread should be running yet.
             reuse_port: let other programs of the same user listen on the same port.
-            tls_cert: must be None: this build has no TLS yet.
-            tls_key: must be None: this build has no TLS yet.
+            tls_cert: the file of the certificate and its chain, in PEM: serve HTTPS, with HTTP/2
+                for clients that ask for it. A list of files serves several names.
+            tls_key: the file of its private key; None: it is in the certificate's file.
             http3: must be False: this build has no HTTP/3 yet.
             **settings: any other setting by its name, as in `hyperfastapi run --help` with
                 underscores: `timeout_keep_alive=5`.

@@ -155,8 +155,8 @@ def test_application_without_run_is_told_of_run(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--ssl-certfile", "c.pem"), "--ssl-certfile='c.pem': this build has no TLS yet"),
-        (("--http2",), "--http2: this build has no HTTP/2 yet"),
+        (("--ssl-cert-reqs", "2"), "--ssl-cert-reqs='2': give --tls-client-ca and --tls-client-auth"),
+        (("--ssl-version", "17"), "--ssl-version='17': the lowest version is set by --tls-min-vers"),
         (("--interface", "wsgi"), "--interface='wsgi': only ASGI 3 is served; wrap"),
         (("--ws", "none"), "--ws='none': WebSockets are always on"),
     ],
@@ -165,6 +165,16 @@ def test_flag_of_uvicorn_that_would_have_to_do_something_is_refused(
     arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said in refused(capsys, "run", "main:app", *arguments)
+
+
+def test_flags_of_uvicorn_for_tls_mean_the_same(run: Run) -> None:
+    config, _ = run(
+        "main:app", "--ssl-certfile", "c.pem", "--ssl-keyfile", "k.pem", "--ssl-ca-certs", "ca.pem",
+        "--ssl-keyfile-password", "secret", "--ssl-ciphers", "ECDHE+AESGCM",
+    )  # fmt: skip
+    assert (config.tls_cert, config.tls_key) == (("c.pem",), ("k.pem",))
+    assert (config.tls_client_ca, config.tls_key_password) == ("ca.pem", "secret")
+    assert config.tls_ciphers == "ECDHE+AESGCM"
 
 
 def test_flag_of_uvicorn_that_chooses_an_implementation_is_ignored_aloud(

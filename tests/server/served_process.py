@@ -16,7 +16,7 @@ from typing import IO
 BOUND = 30.0
 """Seconds after which anything awaited is taken for lost. Nothing that works comes near it."""
 
-_RUNNING = r"hyperfastapi running on (?:http://\S+:(\d+)|unix socket \S+|socket \d+) \(Press CTRL"
+_RUNNING = r"hyperfastapi running on (?:https?://\S+:(\d+)|unix socket \S+|socket \d+) \(Press CTRL"
 
 
 class _Lines:

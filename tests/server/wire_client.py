@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import json
 import socket
+import ssl
 import struct
 from types import TracebackType
 from typing import Any
@@ -46,16 +47,34 @@ class Connection:
 
     Args:
         address: a TCP port of 127.0.0.1, or the path of a Unix socket.
+        tls: speak TLS; None: plain.
+        name: the server's name that TLS asks for.
+        session: a TLS session to resume.
     """
 
-    def __init__(self, address: int | str) -> None:
+    def __init__(
+        self,
+        address: int | str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        name: str = "localhost",
+        session: ssl.SSLSession | None = None,
+    ) -> None:
         if isinstance(address, str):
             self._socket = socket.socket(socket.AF_UNIX)
             self._socket.settimeout(BOUND)
             self._socket.connect(address)
         else:
             self._socket = socket.create_connection(("127.0.0.1", address), BOUND)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname=name, session=session)
         self._file = self._socket.makefile("rb")
+
+    @property
+    def tls(self) -> ssl.SSLSocket:
+        """What Python knows of the connection's TLS."""
+        assert isinstance(self._socket, ssl.SSLSocket)
+        return self._socket
 
     @property
     def name(self) -> str:
@@ -150,8 +169,10 @@ class Connection:
         self.close()
 
 
-def get(address: int | str, target: str = "/", *headers: str) -> Answer:
+def get(
+    address: int | str, target: str = "/", *headers: str, tls: ssl.SSLContext | None = None
+) -> Answer:
     """Send a GET request on a connection of its own and return the response."""
-    with Connection(address) as connection:
+    with Connection(address, tls=tls) as connection:
         connection.request(target, *headers, "connection: close")
         return connection.answer()
