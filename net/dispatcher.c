@@ -164,6 +164,13 @@ void hfa_exchange_release(struct hfa_exchange *exchange)
     drop_reference(exchange);
 }
 
+bool hfa_dispatcher_is_full(const struct hfa_dispatcher *dispatcher)
+{
+    size_t limit = dispatcher->limits->concurrency;
+
+    return limit > 0 && (dispatcher->active >= limit || dispatcher->connections >= limit);
+}
+
 struct hfa_field *hfa_dispatcher_take_fields(struct hfa_dispatcher *dispatcher)
 {
     void *array = dispatcher->field_arrays;

@@ -51,6 +51,9 @@ void hfa_dispatcher_free(struct hfa_dispatcher *dispatcher);
 /* A fresh exchange with one reference, the protocol's; NULL when memory is out. */
 struct hfa_exchange *hfa_dispatcher_new_exchange(struct hfa_dispatcher *dispatcher);
 
+/* As many connections, or exchanges in progress, as limits->concurrency allows: answer 503. */
+bool hfa_dispatcher_is_full(const struct hfa_dispatcher *dispatcher);
+
 /* An array of limits->head_fields fields for a head that is being parsed; NULL: out of memory. */
 struct hfa_field *hfa_dispatcher_take_fields(struct hfa_dispatcher *dispatcher);
 void hfa_dispatcher_return_fields(struct hfa_dispatcher *dispatcher, struct hfa_field *fields);

@@ -68,6 +68,34 @@ enum hfa_status hfa_exchange_write_file(struct hfa_exchange *exchange, int fd, u
     return status;
 }
 
+enum hfa_status hfa_exchange_write_trailers(struct hfa_exchange *exchange,
+                                            const struct hfa_field *fields, size_t field_count)
+{
+    if (exchange->response != HFA_RESPONSE_STARTED)
+        return HFA_ERR_STATE;
+    enum hfa_status status = check_fields(fields, field_count);
+    if (status != HFA_OK)
+        return status;
+    if (exchange->stream == NULL)
+        return HFA_ERR_CLOSED;
+    return exchange->ops->write_trailers(exchange, fields, field_count);
+}
+
+enum hfa_status hfa_exchange_inform(struct hfa_exchange *exchange, int status_code,
+                                    const struct hfa_field *fields, size_t field_count)
+{
+    if (exchange->response != HFA_RESPONSE_NONE)
+        return HFA_ERR_STATE;
+    if (status_code < 102 || status_code > 199)
+        return HFA_ERR_INVALID;
+    enum hfa_status status = check_fields(fields, field_count);
+    if (status != HFA_OK)
+        return status;
+    if (exchange->stream == NULL)
+        return HFA_ERR_CLOSED;
+    return exchange->ops->inform(exchange, status_code, fields, field_count);
+}
+
 bool hfa_exchange_is_writable(struct hfa_exchange *exchange)
 {
     if (exchange->stream == NULL || exchange->ops->is_writable(exchange))
@@ -111,7 +139,7 @@ void hfa_exchange_close(struct hfa_exchange *exchange)
 
     if (exchange->response != HFA_RESPONSE_COMPLETE)
         hfa_exchange_abort(exchange);
-    else if (peer != NULL && peer->conn != NULL)
+    else if (peer != NULL && peer->conn != NULL && exchange->request.version < HFA_HTTP_2)
         peer->end(peer->conn);
 }
 

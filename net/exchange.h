@@ -51,7 +51,7 @@ struct hfa_peer {
     struct hfa_dispatcher *dispatcher;
     unsigned references;
     bool is_secure;
-    bool app_flag; /* the application's */
+    bool app_flag;            /* the application's */
     struct hfa_peer_tls *tls; /* owned; NULL without TLS */
     struct hfa_address client;
     struct hfa_address server;
@@ -101,6 +101,10 @@ struct hfa_exchange_ops {
     enum hfa_status (*write)(struct hfa_exchange *, struct hfa_bytes bytes, void *owner, bool last);
     enum hfa_status (*write_file)(struct hfa_exchange *, int fd, uint64_t offset, uint64_t length,
                                   bool last);
+    enum hfa_status (*write_trailers)(struct hfa_exchange *, const struct hfa_field *fields,
+                                      size_t field_count);
+    enum hfa_status (*inform)(struct hfa_exchange *, int status_code,
+                              const struct hfa_field *fields, size_t field_count);
     bool (*is_writable)(struct hfa_exchange *);
     enum hfa_status (*send_continue)(struct hfa_exchange *);
     void (*resume_body)(struct hfa_exchange *);
@@ -157,6 +161,17 @@ enum hfa_status hfa_exchange_write(struct hfa_exchange *exchange, struct hfa_byt
 enum hfa_status hfa_exchange_write_file(struct hfa_exchange *exchange, int fd, uint64_t offset,
                                         uint64_t length, bool last);
 
+/* Ends a started response with fields behind its body (RFC 9110 6.5), checked as those of a head.
+ * Where the protocol or the response has no place for them they are dropped, and the response ends
+ * all the same. */
+enum hfa_status hfa_exchange_write_trailers(struct hfa_exchange *exchange,
+                                            const struct hfa_field *fields, size_t field_count);
+
+/* An interim response before the response is started: 103 (Early Hints). A client that cannot
+ * take one is not sent it. */
+enum hfa_status hfa_exchange_inform(struct hfa_exchange *exchange, int status_code,
+                                    const struct hfa_field *fields, size_t field_count);
+
 /* False: wait for on_writable() before writing more. Nothing enforces it but memory. */
 bool hfa_exchange_is_writable(struct hfa_exchange *exchange);
 
@@ -169,7 +184,8 @@ void hfa_exchange_consume_body(struct hfa_exchange *exchange, size_t size);
 /* Ends the response now: a started one is cut so that the peer can tell. */
 void hfa_exchange_abort(struct hfa_exchange *exchange);
 
-/* Aborts an incomplete response; after a complete one ends the connection that it went out on. */
+/* Aborts an incomplete response; after a complete one ends the connection that it went out on, but
+ * not one that carries other streams. */
 void hfa_exchange_close(struct hfa_exchange *exchange);
 
 /* WebSocket: completes the handshake. `fields` may hold sec-websocket-protocol. */

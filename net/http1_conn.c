@@ -208,14 +208,6 @@ static void replace_host(struct hfa_request *request, struct hfa_bytes authority
     request->field_count++;
 }
 
-static bool is_over_concurrency(const struct hfa_http1_conn *conn)
-{
-    const struct hfa_dispatcher *dispatcher = conn->carrier->dispatcher;
-    size_t limit = dispatcher->limits->concurrency;
-
-    return limit > 0 && (dispatcher->active >= limit || dispatcher->connections >= limit);
-}
-
 static void begin_body(struct hfa_http1_conn *conn, const struct hfa_http1_head *head)
 {
     struct hfa_exchange *exchange = conn->exchange;
@@ -307,7 +299,7 @@ static void begin_exchange(struct hfa_http1_conn *conn, struct hfa_bytes raw)
         conn->keep_alive = false;
     hfa_http1_response_init(&conn->response, request);
     begin_body(conn, head);
-    if (is_over_concurrency(conn)) {
+    if (hfa_dispatcher_is_full(carrier->dispatcher)) {
         refuse(conn, 503);
         return;
     }
@@ -544,6 +536,31 @@ static enum hfa_status op_write_file(struct hfa_exchange *exchange, int fd, uint
     return status;
 }
 
+static enum hfa_status op_write_trailers(struct hfa_exchange *exchange,
+                                         const struct hfa_field *fields, size_t field_count)
+{
+    struct hfa_http1_conn *conn = exchange->stream;
+    enum hfa_status status =
+        hfa_http1_response_write_trailers(&conn->response, conn->carrier, fields, field_count);
+
+    if (status == HFA_OK)
+        end_response(conn);
+    else
+        conn->carrier->on_change(conn->carrier);
+    return status;
+}
+
+static enum hfa_status op_inform(struct hfa_exchange *exchange, int status_code,
+                                 const struct hfa_field *fields, size_t field_count)
+{
+    struct hfa_http1_conn *conn = exchange->stream;
+    enum hfa_status status =
+        hfa_http1_response_inform(&conn->response, conn->carrier, status_code, fields, field_count);
+
+    conn->carrier->on_change(conn->carrier);
+    return status;
+}
+
 static bool op_is_writable(struct hfa_exchange *exchange)
 {
     struct hfa_http1_conn *conn = exchange->stream;
@@ -651,6 +668,8 @@ static const struct hfa_exchange_ops http1_ops = {
     .start = op_start,
     .write = op_write,
     .write_file = op_write_file,
+    .write_trailers = op_write_trailers,
+    .inform = op_inform,
     .is_writable = op_is_writable,
     .send_continue = op_send_continue,
     .resume_body = op_resume_body,

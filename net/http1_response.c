@@ -248,6 +248,47 @@ enum hfa_status hfa_http1_response_write_file(struct hfa_http1_response *respons
     return status;
 }
 
+enum hfa_status hfa_http1_response_write_trailers(struct hfa_http1_response *response,
+                                                  struct hfa_carrier *carrier,
+                                                  const struct hfa_field *fields,
+                                                  size_t field_count)
+{
+    char *start = NULL;
+
+    if (response->framing != HFA_HTTP1_FRAMING_CHUNKED)
+        return hfa_http1_response_write(response, carrier, (struct hfa_bytes){0}, NULL, true);
+    enum hfa_status status = hfa_output_reserve(&carrier->output, &carrier->dispatcher->buffers,
+                                                head_size(carrier, fields, field_count), &start);
+    if (status != HFA_OK)
+        return status;
+    char *at = put(start, HFA_BYTES("0\r\n"));
+    for (size_t i = 0; i < field_count; i++)
+        at = put_field(at, &fields[i]);
+    at = put(at, HFA_BYTES("\r\n"));
+    hfa_output_commit(&carrier->output, (size_t)(at - start));
+    return HFA_OK;
+}
+
+enum hfa_status hfa_http1_response_inform(const struct hfa_http1_response *response,
+                                          struct hfa_carrier *carrier, int status_code,
+                                          const struct hfa_field *fields, size_t field_count)
+{
+    char *start = NULL;
+
+    if (response->is_http10)
+        return HFA_OK;
+    enum hfa_status status = hfa_output_reserve(&carrier->output, &carrier->dispatcher->buffers,
+                                                head_size(carrier, fields, field_count), &start);
+    if (status != HFA_OK)
+        return status;
+    char *at = put(start, hfa_status_line(status_code));
+    for (size_t i = 0; i < field_count; i++)
+        at = put_field(at, &fields[i]);
+    at = put(at, HFA_BYTES("\r\n"));
+    hfa_output_commit(&carrier->output, (size_t)(at - start));
+    return HFA_OK;
+}
+
 bool hfa_http1_response_ends_by_close(const struct hfa_http1_response *response)
 {
     return response->is_started && response->framing == HFA_HTTP1_FRAMING_CLOSE;

@@ -44,6 +44,17 @@ enum hfa_status hfa_http1_response_write_file(struct hfa_http1_response *respons
                                               struct hfa_carrier *carrier, int fd, uint64_t offset,
                                               uint64_t length, bool last);
 
+/* Ends the body, with fields behind it where it is chunked. */
+enum hfa_status hfa_http1_response_write_trailers(struct hfa_http1_response *response,
+                                                  struct hfa_carrier *carrier,
+                                                  const struct hfa_field *fields,
+                                                  size_t field_count);
+
+/* An interim response; nothing is sent to an HTTP/1.0 client (RFC 9110 15.2). */
+enum hfa_status hfa_http1_response_inform(const struct hfa_http1_response *response,
+                                          struct hfa_carrier *carrier, int status_code,
+                                          const struct hfa_field *fields, size_t field_count);
+
 /* True when a client takes the end of the connection for the end of a whole body. */
 bool hfa_http1_response_ends_by_close(const struct hfa_http1_response *response);
 

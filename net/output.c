@@ -1,5 +1,6 @@
 #include "output.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -163,6 +164,42 @@ bool hfa_output_next_file(const struct hfa_output *output, int *fd, off_t *offse
     *offset = (off_t)segment->offset;
     *length = segment->length > SIZE_MAX / 2 ? SIZE_MAX / 2 : (size_t)segment->length;
     return true;
+}
+
+/* A file's bytes may come in pieces. */
+static enum hfa_status copy_file(const struct hfa_output_segment *segment, char *into, size_t size)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        ssize_t got = pread(segment->fd, into + done, size - done, (off_t)(segment->offset + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return HFA_ERR_SYSTEM;
+        done += (size_t)got;
+    }
+    return HFA_OK;
+}
+
+enum hfa_status hfa_output_copy(const struct hfa_output *output, char *into, size_t size)
+{
+    const struct hfa_output_segment *segment = output->first;
+
+    for (; segment != NULL && size > 0; segment = segment->next) {
+        bool is_file = segment->kind == SEGMENT_FILE;
+        uint64_t left = is_file ? segment->length : segment_bytes(segment).length;
+        size_t piece = left < size ? (size_t)left : size;
+        if (is_file && copy_file(segment, into, piece) != HFA_OK)
+            return HFA_ERR_SYSTEM;
+        if (!is_file && piece > 0)
+            memcpy(into, segment_bytes(segment).data, piece);
+        into += piece;
+        size -= piece;
+    }
+    if (size > 0)
+        memcpy(into, hfa_buffer_bytes(&output->tail).data, size);
+    return HFA_OK;
 }
 
 static void pop(struct hfa_output *output, struct hfa_buffer_pool *pool, struct hfa_lent **released)

@@ -53,6 +53,10 @@ int hfa_output_vectors(const struct hfa_output *output, struct iovec *vectors, i
 /* True when the next thing to send is a range of a file. */
 bool hfa_output_next_file(const struct hfa_output *output, int *fd, off_t *offset, size_t *length);
 
+/* Copies `size` bytes from the start to `into`, which has room for them. HFA_ERR_SYSTEM: a file is
+ * shorter than was announced. Nothing is consumed. */
+enum hfa_status hfa_output_copy(const struct hfa_output *output, char *into, size_t size);
+
 /* `size` bytes from the start have been sent. Lent memory that is done is put on `*released`. */
 void hfa_output_consume(struct hfa_output *output, struct hfa_buffer_pool *pool, uint64_t size,
                         struct hfa_lent **released);

@@ -215,12 +215,32 @@ static enum hfa_status check_upgrade(struct field_list fields, struct hfa_ws_ref
     return HFA_OK;
 }
 
+/* What every version of HTTP asks of the fields. */
+static enum hfa_status check_fields(struct field_list list, struct hfa_ws_refusal *refusal)
+{
+    struct hfa_bytes version;
+
+    if (!find_single(list, HFA_BYTES("sec-websocket-version"), &version) ||
+        !hfa_bytes_equal(version, HFA_BYTES("13")))
+        return refuse_with_field(refusal, 400, HFA_BYTES("sec-websocket-version"), HFA_BYTES("13"),
+                                 HFA_BYTES("Sec-WebSocket-Version is not 13, sent once"));
+    size_t origin = find_field(list, 0, HFA_BYTES("origin"));
+    if (origin < list.count && find_field(list, origin + 1, HFA_BYTES("origin")) < list.count)
+        return refuse(refusal, 400, HFA_BYTES("Origin is repeated"));
+    if (!lists_are_valid(list, HFA_BYTES("sec-websocket-extensions"), is_extension))
+        return refuse(refusal, 400,
+                      HFA_BYTES("Sec-WebSocket-Extensions is not a list of extensions"));
+    if (!lists_are_valid(list, HFA_BYTES("sec-websocket-protocol"), hfa_field_is_token))
+        return refuse(refusal, 400, HFA_BYTES("Sec-WebSocket-Protocol is not a list of tokens"));
+    return HFA_OK;
+}
+
 enum hfa_status hfa_ws_handshake_check(struct hfa_bytes method, const struct hfa_field *fields,
                                        size_t field_count, char accept[static HFA_WS_ACCEPT_SIZE],
                                        struct hfa_ws_refusal *refusal)
 {
     struct field_list list = {fields, field_count};
-    struct hfa_bytes key, version;
+    struct hfa_bytes key;
 
     if (!hfa_bytes_equal(method, HFA_BYTES("GET")))
         return refuse_with_field(refusal, 405, HFA_BYTES("allow"), HFA_BYTES("GET"),
@@ -231,20 +251,16 @@ enum hfa_status hfa_ws_handshake_check(struct hfa_bytes method, const struct hfa
     if (!find_single(list, HFA_BYTES("sec-websocket-key"), &key) || !is_key(key))
         return refuse(refusal, 400,
                       HFA_BYTES("Sec-WebSocket-Key is not 16 bytes in base64, sent once"));
-    if (!find_single(list, HFA_BYTES("sec-websocket-version"), &version) ||
-        !hfa_bytes_equal(version, HFA_BYTES("13")))
-        return refuse_with_field(refusal, 400, HFA_BYTES("sec-websocket-version"), HFA_BYTES("13"),
-                                 HFA_BYTES("Sec-WebSocket-Version is not 13, sent once"));
-    size_t origin = find_field(list, 0, HFA_BYTES("origin"));
-    if (origin < field_count && find_field(list, origin + 1, HFA_BYTES("origin")) < field_count)
-        return refuse(refusal, 400, HFA_BYTES("Origin is repeated"));
-    if (!lists_are_valid(list, HFA_BYTES("sec-websocket-extensions"), is_extension))
-        return refuse(refusal, 400,
-                      HFA_BYTES("Sec-WebSocket-Extensions is not a list of extensions"));
-    if (!lists_are_valid(list, HFA_BYTES("sec-websocket-protocol"), hfa_field_is_token))
-        return refuse(refusal, 400, HFA_BYTES("Sec-WebSocket-Protocol is not a list of tokens"));
-    write_accept(key, accept);
-    return HFA_OK;
+    status = check_fields(list, refusal);
+    if (status == HFA_OK)
+        write_accept(key, accept);
+    return status;
+}
+
+enum hfa_status hfa_ws_handshake_check_connect(const struct hfa_field *fields, size_t field_count,
+                                               struct hfa_ws_refusal *refusal)
+{
+    return check_fields((struct field_list){fields, field_count}, refusal);
 }
 
 bool hfa_ws_handshake_next_subprotocol(struct hfa_bytes *list, struct hfa_bytes *element)

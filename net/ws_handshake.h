@@ -33,6 +33,11 @@ enum hfa_status hfa_ws_handshake_check(struct hfa_bytes method, const struct hfa
                                        size_t field_count, char accept[static HFA_WS_ACCEPT_SIZE],
                                        struct hfa_ws_refusal *refusal);
 
+/* Judges an extended CONNECT for "websocket" of HTTP/2 or HTTP/3 (RFC 8441 5): the same rules, but
+ * there is no key to prove and no upgrade to ask for. */
+enum hfa_status hfa_ws_handshake_check_connect(const struct hfa_field *fields, size_t field_count,
+                                               struct hfa_ws_refusal *refusal);
+
 /* Takes the next element off the value of a Sec-WebSocket-Protocol field: what stands between
  * commas, trimmed. Unlike hfa_field_next_element() it yields empty elements too, as the reference
  * server shows them to applications. False: no further element. */
