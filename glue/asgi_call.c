@@ -63,6 +63,7 @@ static void release(struct hfa_asgi_call *call)
     Py_CLEAR(call->scope); /* frameworks keep in it what refers to send(), and so to the call */
     Py_CLEAR(call->close_event);
     Py_CLEAR(call->denial);
+    Py_CLEAR(call->trailers);
     release_exchange(call);
 }
 
@@ -323,6 +324,7 @@ static int call_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(call->task);
     Py_VISIT(call->close_event);
     Py_VISIT(call->denial);
+    Py_VISIT(call->trailers);
     return 0;
 }
 
@@ -335,6 +337,7 @@ static int call_clear(PyObject *self)
     Py_CLEAR(call->task);
     Py_CLEAR(call->close_event);
     Py_CLEAR(call->denial);
+    Py_CLEAR(call->trailers);
     return 0;
 }
 

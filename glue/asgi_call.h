@@ -37,7 +37,10 @@ struct hfa_asgi_call {
     bool is_shutting_down;
     bool response_started;
     bool response_complete;
-    bool body_ended; /* http.request with more_body False was delivered */
+    bool has_trailers;    /* http.response.trailers ends the response */
+    bool awaits_trailers; /* the body is complete */
+    PyObject *trailers;   /* owned list of those that came with more_trailers; or NULL */
+    bool body_ended;      /* http.request with more_body False was delivered */
     /* WebSockets. */
     bool connect_delivered;
     bool handshake_complete; /* accepted or denied */

@@ -63,6 +63,53 @@ static void complete(struct hfa_asgi_call *call)
     hfa_asgi_call_wake(call); /* receive() gives http.disconnect now */
 }
 
+/* An optional item as a truth value; absent is false. -1 with an exception. */
+static int read_flag(PyObject *message, PyObject *key, bool *flag)
+{
+    PyObject *item = hfa_asgi_message_item(message, key, false);
+    int truth = item == NULL ? 0 : PyObject_IsTrue(item);
+
+    Py_XDECREF(item);
+    *flag = truth == 1;
+    return truth < 0 || PyErr_Occurred() ? -1 : 0;
+}
+
+/* 103 (Early Hints), one Link field for each link. */
+static int send_early_hint(struct hfa_asgi_call *call, PyObject *message)
+{
+    static const struct hfa_bytes link = HFA_BYTES_INIT("link");
+    PyObject *links = hfa_asgi_message_item(message, call->server->state->str_links, true);
+    PyObject *list = links == NULL ? NULL : PySequence_List(links);
+    struct hfa_field *fields = NULL;
+    int result = -1;
+
+    if (list == NULL)
+        goto done;
+    Py_ssize_t count = PyList_Size(list);
+    fields = PyMem_Malloc((size_t)(count + 1) * sizeof(*fields));
+    if (fields == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *value = PyList_GetItem(list, i); /* borrowed: no code runs in between */
+        if (!PyBytes_Check(value)) {
+            PyErr_SetString(PyExc_TypeError, "links of an early hint have to be bytes");
+            goto done;
+        }
+        fields[i] =
+            (struct hfa_field){link, {PyBytes_AS_STRING(value), (size_t)PyBytes_GET_SIZE(value)}};
+    }
+    if (hfa_asgi_check(hfa_exchange_inform(call->exchange, 103, fields, (size_t)count)) == 0)
+        result = 1;
+    hfa_server_object_output(call->server, HFA_OUTPUT_NOW);
+done:
+    PyMem_Free(fields);
+    Py_XDECREF(list);
+    Py_XDECREF(links);
+    return result;
+}
+
 static int send_start(struct hfa_asgi_call *call, PyObject *message)
 {
     const struct hfa_state *state = call->server->state;
@@ -86,7 +133,8 @@ static int send_start(struct hfa_asgi_call *call, PyObject *message)
     }
     if (hfa_server_object_log_access(call->server, call->scope, status) < 0)
         goto done;
-    if (hfa_asgi_fields_read(&fields, headers) < 0)
+    if (read_flag(message, state->str_trailers, &call->has_trailers) < 0 ||
+        hfa_asgi_fields_read(&fields, headers) < 0)
         goto done;
     enum hfa_status outcome =
         hfa_exchange_start(call->exchange, (int)code, fields.fields, fields.count, false);
@@ -123,7 +171,7 @@ static int send_body(struct hfa_asgi_call *call, PyObject *message)
 {
     const struct hfa_state *state = call->server->state;
     PyObject *body = hfa_asgi_message_item(message, state->str_body, false);
-    PyObject *more = NULL;
+    bool more_body = false;
     int result = -1;
 
     if (body == NULL) {
@@ -131,21 +179,55 @@ static int send_body(struct hfa_asgi_call *call, PyObject *message)
             return -1;
         body = Py_NewRef(state->empty_bytes);
     }
-    more = hfa_asgi_message_item(message, state->str_more_body, false);
-    int more_body = more == NULL ? 0 : PyObject_IsTrue(more);
-    if (more_body < 0 || PyErr_Occurred())
+    if (read_flag(message, state->str_more_body, &more_body) < 0)
         goto done;
-    enum hfa_status status = write_body(call, body, !more_body);
+    enum hfa_status status = write_body(call, body, !more_body && !call->has_trailers);
     if (PyErr_Occurred() || hfa_asgi_check(status) < 0)
         goto done;
-    if (!more_body)
+    if (!more_body && call->has_trailers)
+        call->awaits_trailers = true;
+    else if (!more_body)
         complete(call);
     hfa_server_object_output(call->server, more_body ? HFA_OUTPUT_NOW : HFA_OUTPUT_SOON);
     result = 1;
 done:
-    Py_XDECREF(more);
     Py_DECREF(body);
     return result;
+}
+
+/* Trailers, which may come in several messages: the last one sends them. */
+static int send_trailers(struct hfa_asgi_call *call, PyObject *message)
+{
+    const struct hfa_state *state = call->server->state;
+    PyObject *headers = hfa_asgi_message_item(message, state->str_headers, false);
+    struct hfa_asgi_fields fields;
+    bool more = false;
+
+    if (PyErr_Occurred() || read_flag(message, state->str_more_trailers, &more) < 0) {
+        Py_XDECREF(headers);
+        return -1;
+    }
+    if (call->trailers == NULL)
+        call->trailers = PyList_New(0);
+    PyObject *joined = headers == NULL || call->trailers == NULL
+                           ? Py_XNewRef(call->trailers)
+                           : PySequence_InPlaceConcat(call->trailers, headers);
+    Py_XDECREF(headers);
+    if (joined == NULL)
+        return -1;
+    Py_DECREF(joined); /* the list itself */
+    if (more)
+        return 1;
+    if (hfa_asgi_fields_read(&fields, call->trailers) < 0)
+        return -1;
+    enum hfa_status status =
+        hfa_exchange_write_trailers(call->exchange, fields.fields, fields.count);
+    hfa_asgi_fields_free(&fields);
+    if (hfa_asgi_check(status) < 0)
+        return -1;
+    complete(call);
+    hfa_server_object_output(call->server, HFA_OUTPUT_SOON);
+    return 1;
 }
 
 /* A whole file, sent by the kernel. */
@@ -214,8 +296,16 @@ int hfa_asgi_http_send(struct hfa_asgi_call *call, PyObject *message)
         int match = is_type(type, state->str_http_response_start);
         if (match > 0)
             result = send_start(call, message);
+        else if (match == 0 && is_type(type, state->str_http_response_early_hint) > 0)
+            result = send_early_hint(call, message);
         else if (match == 0)
             unexpected(type, "http.response.start");
+    } else if (call->awaits_trailers && !call->response_complete) {
+        int match = is_type(type, state->str_http_response_trailers);
+        if (match > 0)
+            result = send_trailers(call, message);
+        else if (match == 0)
+            unexpected(type, "http.response.trailers");
     } else if (!call->response_complete) {
         int match = is_type(type, state->str_http_response_body);
         if (match > 0)

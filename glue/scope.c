@@ -300,15 +300,18 @@ static PyObject *subprotocols_of(const struct hfa_request *request)
     return list;
 }
 
-/* {name: {}}: what the server offers beyond the core of ASGI, and what it knows of the TLS. */
-static PyObject *extensions_of(const struct hfa_state *state, PyObject *name, PyObject *tls)
+/* {name: {}, ...}: what the server offers beyond the core of ASGI, and what it knows of the TLS. */
+static PyObject *extensions_of(const struct hfa_state *state, PyObject *const *names, size_t count,
+                               PyObject *tls)
 {
     PyObject *extensions = PyDict_New();
-    PyObject *empty = PyDict_New();
 
-    if (extensions == NULL || empty == NULL || PyDict_SetItem(extensions, name, empty) < 0)
-        Py_CLEAR(extensions);
-    Py_XDECREF(empty);
+    for (size_t i = 0; i < count && extensions != NULL; i++) {
+        PyObject *empty = PyDict_New();
+        if (empty == NULL || PyDict_SetItem(extensions, names[i], empty) < 0)
+            Py_CLEAR(extensions);
+        Py_XDECREF(empty);
+    }
     if (extensions == NULL || tls == NULL)
         return extensions;
     PyObject *copy = PyDict_Copy(tls); /* each request's own */
@@ -340,6 +343,9 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
     PyObject *known = known_of(server, exchange->peer);
     PyObject *client = known;
     PyObject *tls = NULL; /* borrowed */
+    PyObject *const http_extensions[] = {state->str_http_response_pathsend,
+                                         state->str_http_response_trailers,
+                                         state->str_http_response_early_hint};
 
     if (known != NULL && exchange->peer->tls != NULL) {
         client = PyTuple_GetItem(known, 0);
@@ -367,11 +373,10 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
     if (is_websocket) {
         if (!set(scope, state->str_subprotocols, subprotocols_of(request)) ||
             !set(scope, state->str_extensions,
-                 extensions_of(state, state->str_websocket_http_response, tls)))
+                 extensions_of(state, &state->str_websocket_http_response, 1, tls)))
             goto fail;
     } else if (!set(scope, state->str_method, method_of(state, request->method)) ||
-               !set(scope, state->str_extensions,
-                    extensions_of(state, state->str_http_response_pathsend, tls))) {
+               !set(scope, state->str_extensions, extensions_of(state, http_extensions, 3, tls))) {
         goto fail;
     }
     goto done;

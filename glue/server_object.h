@@ -22,15 +22,15 @@ struct hfa_server_object {
     PyObject *last_local;                   /* owned: scope["server"] of last_local_address */
     struct hfa_address last_host_address;   /* without its port */
     struct hfa_address last_local_address;
-    struct hfa_trust *trust;     /* owned: proxies that are believed; NULL: none */
+    struct hfa_trust *trust;       /* owned: proxies that are believed; NULL: none */
     struct hfa_trust *proxy_trust; /* owned: peers that send a PROXY header; NULL: none */
-    PyObject *on_access;         /* owned: called with (scope, status), or None */
-    PyObject *on_websocket;      /* owned: called with (scope, outcome), or None */
-    PyObject *on_error;          /* owned: called with (message, argument, exception) */
-    PyObject *loop;              /* owned once attached */
-    PyObject *context;           /* owned once attached: tasks start in copies of it */
-    PyObject *ready;             /* owned: loop._ready, NULL for other loops than asyncio's */
-    struct hfa_asgi_call *calls; /* in progress */
+    PyObject *on_access;           /* owned: called with (scope, status), or None */
+    PyObject *on_websocket;        /* owned: called with (scope, outcome), or None */
+    PyObject *on_error;            /* owned: called with (message, argument, exception) */
+    PyObject *loop;                /* owned once attached */
+    PyObject *context;             /* owned once attached: tasks start in copies of it */
+    PyObject *ready;               /* owned: loop._ready, NULL for other loops than asyncio's */
+    struct hfa_asgi_call *calls;   /* in progress */
     size_t call_count;
     struct hfa_watch selector_watch; /* asyncio's own selector, nested */
     bool selector_ready;

@@ -52,6 +52,11 @@
     X(http_disconnect, "http.disconnect")                                                          \
     X(http_response_start, "http.response.start")                                                  \
     X(http_response_body, "http.response.body")                                                    \
+    X(http_response_trailers, "http.response.trailers")                                            \
+    X(http_response_early_hint, "http.response.early_hint")                                        \
+    X(trailers, "trailers")                                                                        \
+    X(more_trailers, "more_trailers")                                                              \
+    X(links, "links")                                                                              \
     X(http_response_pathsend, "http.response.pathsend")                                            \
     X(websocket_http_response, "websocket.http.response")                                          \
     X(websocket_connect, "websocket.connect")                                                      \

@@ -26,19 +26,30 @@ static uint64_t earlier(uint64_t left_ns, uint64_t right_ns)
     return left_ns < right_ns ? left_ns : right_ns;
 }
 
-/* What the connection waits for at most. WebSockets bring their own deadlines forward. */
+/* What the connection waits for at most. A WebSocket's own deadline brings the tick forward. */
 static void set_deadline(struct hfa_http2_conn *conn)
 {
     uint64_t deadline_ns = earlier(conn->head_until_ns, conn->goaway_ns);
 
-    if (conn->streams == NULL) {
-        deadline_ns = earlier(deadline_ns, conn->idle_until_ns);
-    } else {
-        deadline_ns = earlier(deadline_ns, hfa_http2_now(conn) + TICK_NS);
-        for (struct hfa_http2_stream *each = conn->streams; each != NULL; each = each->next)
-            deadline_ns = earlier(deadline_ns, each->carrier.deadline_ns);
+    if (conn->streams == NULL)
+        conn->tick_ns = HFA_NEVER;
+    else if (conn->tick_ns == HFA_NEVER)
+        conn->tick_ns = hfa_http2_now(conn) + TICK_NS;
+    conn->carrier->deadline_ns =
+        earlier(deadline_ns, conn->streams == NULL ? conn->idle_until_ns : conn->tick_ns);
+}
+
+/* Looks at every stream's time-outs, and when to look again. */
+static void tick(struct hfa_http2_conn *conn)
+{
+    struct hfa_http2_stream *next = NULL;
+
+    conn->tick_ns = hfa_http2_now(conn) + TICK_NS;
+    for (struct hfa_http2_stream *each = conn->streams; each != NULL; each = next) {
+        next = each->next;
+        hfa_http2_stream_check_time(each);
+        conn->tick_ns = earlier(conn->tick_ns, each->carrier.deadline_ns);
     }
-    conn->carrier->deadline_ns = deadline_ns;
 }
 
 /* A connection error. The return value ends nghttp2's reading. */
@@ -423,7 +434,6 @@ static void http2_on_timeout(void *engine)
 {
     struct hfa_http2_conn *conn = engine;
     uint64_t now_ns = hfa_http2_now(conn);
-    struct hfa_http2_stream *next = NULL;
 
     if (now_ns >= conn->goaway_ns)
         say_goodbye(conn);
@@ -432,10 +442,8 @@ static void http2_on_timeout(void *engine)
         conn->said_goodbye = true;
         nghttp2_session_terminate_session(conn->session, NGHTTP2_NO_ERROR);
     }
-    for (struct hfa_http2_stream *each = conn->streams; each != NULL; each = next) {
-        next = each->next;
-        hfa_http2_stream_check_time(each);
-    }
+    if (now_ns >= conn->tick_ns)
+        tick(conn);
     set_deadline(conn);
     hfa_http2_changed(conn);
 }
@@ -576,7 +584,7 @@ struct hfa_http2_conn *hfa_http2_conn_new(struct hfa_carrier *carrier)
     if (conn == NULL)
         return NULL;
     conn->carrier = carrier;
-    conn->head_until_ns = conn->goaway_ns = HFA_NEVER;
+    conn->head_until_ns = conn->goaway_ns = conn->tick_ns = HFA_NEVER;
     conn->frame_left = sizeof(HFA_HTTP2_PREFACE) - 1;
     hfa_http2_guard_init(&conn->guard, hfa_http2_limits(conn), &carrier->dispatcher->counters);
     if (make_session(conn) != 0 || introduce(conn) != 0) {

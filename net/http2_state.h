@@ -52,6 +52,7 @@ struct hfa_http2_conn {
     struct hfa_field_section head;      /* of that one */
     uint64_t head_until_ns;
     uint64_t idle_until_ns;
+    uint64_t tick_ns;   /* when the streams' time-outs are looked at next */
     uint64_t goaway_ns; /* when a drain says which streams were the last */
     size_t frame_left;  /* bytes of the frame at hand that are still to come */
     int32_t last_id;    /* the highest that the client has opened */

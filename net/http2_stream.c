@@ -29,8 +29,8 @@ static void on_websocket_change(struct hfa_carrier *carrier)
         stream->moved_ns = hfa_http2_now(conn);
         nghttp2_session_resume_data(conn->session, stream->id);
     }
-    if (carrier->deadline_ns < conn->carrier->deadline_ns)
-        conn->carrier->deadline_ns = carrier->deadline_ns;
+    if (carrier->deadline_ns < conn->tick_ns)
+        conn->tick_ns = carrier->deadline_ns;
     hfa_http2_changed(conn);
 }
 

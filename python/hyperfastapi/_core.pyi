@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, TypedDict, final
+from typing import Any, Literal, TypedDict, final
 
 _Scope = dict[str, Any]
 _Message = MutableMapping[str, Any]
@@ -16,7 +16,8 @@ _Application = Callable[
 class _Build(TypedDict):
     reactor: str
     scanner: str
-    tls: bool
+    tls: str | Literal[False]
+    http2: str | Literal[False]
     http3: bool
 
 build: _Build
@@ -39,6 +40,7 @@ class Server:
         on_websocket: Callable[[_Scope, str], None] | None,
         on_error: Callable[[str, object, BaseException | None], None],
         trust: str | None,
+        proxy_trust: str | None = None,
     ) -> Server: ...
     @property
     def connections(self) -> int: ...
@@ -46,6 +48,9 @@ class Server:
     def pending(self) -> int: ...
     @property
     def requests(self) -> int: ...
+    @property
+    def counters(self) -> dict[str, int]: ...
+    def load_tls(self, settings: Mapping[str, Any], ticket_secret: bytes | None, /) -> None: ...
     def listen(self, fd: int, shared: bool, /) -> None: ...
     def attach(
         self, loop: asyncio.AbstractEventLoop, state: dict[str, Any], selector_fd: int, /
@@ -61,4 +66,5 @@ class Server:
 def bind_tcp(host: str, port: int, *, backlog: int, reuse_port: bool) -> list[int]: ...
 def bind_unix(path: str, *, mode: int, backlog: int) -> int: ...
 def adopt(fd: int, backlog: int, /) -> None: ...
+def check_tls(settings: Mapping[str, Any], /) -> None: ...
 def unquote(path: bytes, /) -> str: ...

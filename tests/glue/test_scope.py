@@ -86,7 +86,11 @@ def test_values_of_an_http_scope() -> None:
         "path": "/a b/é",
         "raw_path": b"/a%20b/%C3%A9",
         "query_string": b"q=%20&r",
-        "extensions": {"http.response.pathsend": {}},
+        "extensions": {
+            "http.response.pathsend": {},
+            "http.response.trailers": {},
+            "http.response.early_hint": {},
+        },
     }
 
 

@@ -118,6 +118,45 @@ async def blind_stream(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(0.01)
 
 
+async def fields(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the request's fields."""
+    shown = [[name.decode(), value.decode()] for name, value in scope["headers"]]
+    await answer(send, json.dumps(shown).encode())
+
+
+async def trailers(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with fields behind the body, in two messages."""
+    await send({"type": "http.response.start", "status": 200, "headers": [], "trailers": True})
+    await send({"type": "http.response.body", "body": b"body"})
+    first = {"type": "http.response.trailers", "headers": [(b"X-One", b"1")], "more_trailers": True}
+    await send(first)
+    await send({"type": "http.response.trailers", "headers": [(b"x-two", b"2")]})
+
+
+async def hints(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer after an early hint."""
+    links = [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]
+    await send({"type": "http.response.early_hint", "links": links})
+    await answer(send, b"hinted")
+
+
+async def flood(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send more than any client wants, and say how much was taken."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    sent = 0
+    for _ in range(1000):
+        try:
+            await asyncio.wait_for(send_piece(send), 1)
+        except asyncio.TimeoutError:
+            break
+        sent += 16384
+    say(f"flooded {sent}")
+
+
+async def send_piece(send: Send) -> None:
+    await send({"type": "http.response.body", "body": bytes(16384), "more_body": True})
+
+
 async def crash(scope: Scope, receive: Receive, send: Send) -> None:
     raise ValueError("crashed on purpose")
 
@@ -137,5 +176,9 @@ PATHS = {
     "/stubborn": stubborn,
     "/stream": stream,
     "/blind-stream": blind_stream,
+    "/fields": fields,
+    "/trailers": trailers,
+    "/hints": hints,
+    "/flood": flood,
     "/crash": crash,
 }
