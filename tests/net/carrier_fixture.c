@@ -1,5 +1,7 @@
 #include "carrier_fixture.h"
 
+#include "http2_conn.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -55,8 +57,8 @@ static void on_change(struct hfa_carrier *carrier)
 {
 }
 
-bool carrier_fixture_open(struct carrier_fixture *fixture, const struct hfa_limits *limits,
-                          carrier_serve serve)
+static bool open_carrier(struct carrier_fixture *fixture, const struct hfa_limits *limits,
+                         carrier_serve serve)
 {
     fixture->app = (struct hfa_app){
         .on_request = on_request,
@@ -80,9 +82,24 @@ bool carrier_fixture_open(struct carrier_fixture *fixture, const struct hfa_limi
         .on_change = on_change,
     };
     fixture->carrier.peer = hfa_peer_new(&fixture->dispatcher);
-    if (fixture->carrier.peer == NULL)
-        return false;
-    fixture->engine = hfa_http1_conn_new(&fixture->carrier);
+    return fixture->carrier.peer != NULL;
+}
+
+bool carrier_fixture_open(struct carrier_fixture *fixture, const struct hfa_limits *limits,
+                          carrier_serve serve)
+{
+    fixture->protocol = &hfa_http1_protocol;
+    if (open_carrier(fixture, limits, serve))
+        fixture->engine = hfa_http1_conn_new(&fixture->carrier);
+    return fixture->engine != NULL;
+}
+
+bool carrier_fixture_open_http2(struct carrier_fixture *fixture, const struct hfa_limits *limits,
+                                carrier_serve serve)
+{
+    fixture->protocol = &hfa_http2_protocol;
+    if (open_carrier(fixture, limits, serve))
+        fixture->engine = hfa_http2_conn_new(&fixture->carrier);
     return fixture->engine != NULL;
 }
 
@@ -90,7 +107,7 @@ bool carrier_fixture_open(struct carrier_fixture *fixture, const struct hfa_limi
 static void close_transport(struct carrier_fixture *fixture)
 {
     fixture->is_closed = true;
-    hfa_http1_protocol.on_closed(fixture->engine);
+    fixture->protocol->on_closed(fixture->engine);
     hfa_output_clear(&fixture->carrier.output, &fixture->dispatcher.buffers,
                      &fixture->dispatcher.released);
 }
@@ -104,7 +121,7 @@ void carrier_fixture_close(struct carrier_fixture *fixture)
     if (fixture->exchange != NULL)
         carrier_release(fixture);
     if (fixture->engine != NULL)
-        hfa_http1_protocol.free(fixture->engine);
+        fixture->protocol->free(fixture->engine);
     if (fixture->carrier.peer != NULL)
         hfa_peer_release(fixture->carrier.peer);
     hfa_dispatcher_free(&fixture->dispatcher);
@@ -160,7 +177,7 @@ static bool offer_input(struct carrier_fixture *fixture)
         return true;
     }
     memcpy(copy, fixture->input, length);
-    hfa_http1_protocol.input(fixture->engine, copy, length, fixture->eof, &consumed);
+    fixture->protocol->input(fixture->engine, copy, length, fixture->eof, &consumed);
     memmove(fixture->input, copy + consumed, length - consumed);
     fixture->input_length = length - consumed;
     free(copy);
@@ -175,8 +192,10 @@ void carrier_settle(struct carrier_fixture *fixture)
         moved = hfa_dispatcher_run(&fixture->dispatcher, 1) > 0;
         if (fixture->is_closed)
             continue;
+        if (fixture->protocol->prepare_output != NULL)
+            fixture->protocol->prepare_output(fixture->engine);
         if (!fixture->holds_output && send_output(fixture)) {
-            hfa_http1_protocol.on_drained(fixture->engine);
+            fixture->protocol->on_drained(fixture->engine);
             moved = true;
         }
         if (fixture->carrier.wants_close && fixture->carrier.output.length == 0) {
@@ -225,7 +244,7 @@ void carrier_pass_time(struct carrier_fixture *fixture, uint64_t time_ns)
     while (!fixture->is_closed && fixture->carrier.deadline_ns <= until_ns) {
         if (fixture->now_ns < fixture->carrier.deadline_ns)
             fixture->now_ns = fixture->carrier.deadline_ns;
-        hfa_http1_protocol.on_timeout(fixture->engine);
+        fixture->protocol->on_timeout(fixture->engine);
         carrier_settle(fixture);
     }
     fixture->now_ns = until_ns;
@@ -234,7 +253,7 @@ void carrier_pass_time(struct carrier_fixture *fixture, uint64_t time_ns)
 void carrier_shutdown(struct carrier_fixture *fixture)
 {
     if (!fixture->is_closed)
-        hfa_http1_protocol.shutdown(fixture->engine);
+        fixture->protocol->shutdown(fixture->engine);
     carrier_settle(fixture);
 }
 

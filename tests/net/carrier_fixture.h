@@ -1,5 +1,5 @@
-/* An HTTP/1.1 engine without a network: strings for the socket, an integer for the clock, and an
- * application whose behaviour each test chooses.
+/* A protocol engine, HTTP/1.1 unless asked otherwise, without a network: strings for the socket, an
+ * integer for the clock, and an application whose behaviour each test chooses.
  *
  * Acts like a connection: keeps what the engine leaves, offers it again, and feeds the engine only
  * while it wants input. What was sent piles up in `sent`.
@@ -24,6 +24,7 @@ struct carrier_fixture {
     struct hfa_limits limits;
     struct hfa_bytes default_fields;
     uint64_t now_ns;
+    const struct hfa_protocol *protocol;
     void *engine;
     bool is_closed; /* the engine asked for it and all output was sent, or the peer has left */
     bool eof;
@@ -48,6 +49,10 @@ struct carrier_fixture {
 /* Allocates; false when memory is out, then only carrier_fixture_close() may follow. */
 bool carrier_fixture_open(struct carrier_fixture *fixture, const struct hfa_limits *limits,
                           carrier_serve serve);
+
+/* The same with an HTTP/2 engine. */
+bool carrier_fixture_open_http2(struct carrier_fixture *fixture, const struct hfa_limits *limits,
+                                carrier_serve serve);
 
 /* Ends the connection as a lost one, releases the application's exchange, and frees all. */
 void carrier_fixture_close(struct carrier_fixture *fixture);

@@ -76,6 +76,7 @@ class Http2Connection:
         self.h2.initiate_connection()
         self._answers: dict[int, Http2Answer] = {}
         self.acknowledges = True
+        self.goaway_code: int | None = None
         self.goaway: h2.events.ConnectionTerminated | None = None
         self.flush()
 
@@ -110,9 +111,7 @@ class Http2Connection:
     def send_body(self, stream: int, data: bytes, *, ends: bool = True) -> None:
         """Send body bytes as the server's windows allow."""
         while data:
-            room = min(
-                self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size
-            )
+            room = min(self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size)
             if room == 0:
                 assert self._read(), "the connection has ended"
                 continue
@@ -153,18 +152,24 @@ class Http2Connection:
         while self._read():
             pass
 
+    def read_goaway(self) -> None:
+        """Read until the server closes or resets; `goaway_code` is what it has said."""
+        data = b""
+        try:
+            while piece := self._socket.recv(65536):
+                data += piece
+        except ConnectionResetError:
+            pass
+        for kind, _, payload in _frames(data):
+            if kind == GOAWAY:
+                self.goaway_code = int.from_bytes(payload[4:8], "big")
+
     def read_frames(self) -> list[tuple[int, int, bytes]]:
         """Read until the server closes; each frame's type, stream and payload."""
         data = b""
         while piece := self._socket.recv(65536):
             data += piece
-        frames = []
-        while data:
-            length = int.from_bytes(data[:3], "big")
-            stream = int.from_bytes(data[5:9], "big")
-            frames.append((data[3], stream, data[9 : 9 + length]))
-            data = data[9 + length :]
-        return frames
+        return _frames(data)
 
     def _read(self) -> bool:
         try:
@@ -217,6 +222,16 @@ class Http2Connection:
 
 def _text(headers: object) -> list[tuple[str, str]]:
     return [(str(name), str(value)) for name, value in headers or []]  # type: ignore[attr-defined]
+
+
+def _frames(data: bytes) -> list[tuple[int, int, bytes]]:
+    frames = []
+    while data:
+        length = int.from_bytes(data[:3], "big")
+        stream = int.from_bytes(data[5:9], "big")
+        frames.append((data[3], stream, data[9 : 9 + length]))
+        data = data[9 + length :]
+    return frames
 
 
 def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -> bytes:

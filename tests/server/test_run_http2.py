@@ -257,7 +257,7 @@ def test_end_of_the_stream_is_a_lost_websocket(serve: Run) -> None:
         connection.head(websocket.stream)
         connection.h2.end_stream(websocket.stream)
         connection.flush()
-        server.wait_for_output("left WebSocket with 1006")
+        server.wait_for_output("left WebSocket with 1005")
         assert connection.answer(websocket.stream).is_whole
 
 

@@ -135,9 +135,7 @@ def test_ciphers_and_groups_can_be_chosen(
         Connection(port, tls=context)
 
 
-def test_encrypted_key_is_opened_with_its_password(
-    serve: Run, authority: Authority
-) -> None:
+def test_encrypted_key_is_opened_with_its_password(serve: Run, authority: Authority) -> None:
     cert, key = authority.issue("localhost")
     encrypt(key, b"secret")
     server = serve(
