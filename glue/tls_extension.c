@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* memmem() */
 #include "tls_extension.h"
 
 static PyObject *text(struct hfa_bytes bytes)

@@ -16,8 +16,17 @@ import h2.events
 import h2.settings
 import pytest
 from http2_client import (
-    CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PREFACE, SETTINGS,
-    Http2Connection, frame,
+    CANCEL,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    PREFACE,
+    SETTINGS,
+    Http2Connection,
+    frame,
 )  # fmt: skip
 from served_process import Run
 from tls_files import Authority

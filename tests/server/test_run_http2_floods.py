@@ -7,8 +7,17 @@ from collections.abc import Callable
 
 import pytest
 from http2_client import (
-    CONTINUATION, DATA, ENHANCE_YOUR_CALM, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
-    WINDOW_UPDATE, Http2Connection, frame,
+    CONTINUATION,
+    DATA,
+    ENHANCE_YOUR_CALM,
+    HEADERS,
+    PING,
+    PRIORITY,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    Http2Connection,
+    frame,
 )  # fmt: skip
 from served_process import Run
 
