@@ -237,6 +237,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->http_asgi);
     Py_CLEAR(state->websocket_asgi);
     hfa_header_names_clear(&state->header_names);
+    hfa_switch_interval_clear(&state->switch_interval);
 #define HFA_CLEAR(name, text) Py_CLEAR(state->str_##name);
     HFA_NAMES(HFA_CLEAR)
 #undef HFA_CLEAR

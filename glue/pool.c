@@ -2,17 +2,12 @@
 
 #include "job_queue.h"
 #include "limiter.h"
+#include "switch_interval.h"
 #include "watchdog.h"
 #include "worker.h"
 
-#include <time.h>
 #include <unistd.h>
 
-/* A quick job takes less. Longer ones would hold up the batch behind them, and cost so much more
- * than a wake-up that a worker of their own does not matter. */
-#define SLOW_NS (200 * 1000)
-/* Quick runs in a row after which a slow site is quick again. */
-#define SLOW_RUNS 32
 /* Finished jobs wait at most this long for the rest of their batch. */
 #define PUBLISH_NS (300 * 1000)
 /* Workers for jobs that don't count, beside those that tokens allow. */
@@ -54,7 +49,8 @@ struct hfa_pool {
 
     atomic_bool is_armed;      /* the loop waits, or is about to: wake it */
     atomic_bool is_published;  /* finished jobs are to be collected */
-    atomic_bool is_stuck;      /* the watchdog wants another worker */
+    atomic_bool needs_plan;    /* other workers are needed than those that were chosen */
+    atomic_bool has_quick;     /* some worker has the role, or will have it */
     atomic_uint quick_waiting; /* jobs in the quick queues */
     atomic_uint unpublished;   /* finished jobs that the loop has not been told of */
     atomic_uint progress;      /* quick jobs begun; 0 never */
@@ -63,14 +59,6 @@ struct hfa_pool {
     unsigned seen_job;         /* the watchdog's alone: `quick_job` when it looked last */
     unsigned seen_progress;    /* likewise */
 };
-
-static uint64_t now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
 
 static void count_quick(struct hfa_pool *pool)
 {
@@ -90,7 +78,15 @@ static bool publish(struct hfa_pool *pool)
 
 bool hfa_pool_has_done(const struct hfa_pool *pool)
 {
-    return atomic_load(&pool->is_published) || atomic_load(&pool->is_stuck);
+    return atomic_load(&pool->is_published) || atomic_load(&pool->needs_plan);
+}
+
+/* Any thread: the loop has to choose workers anew. */
+static void ask_for_plan(struct hfa_pool *pool)
+{
+    atomic_store(&pool->needs_plan, true);
+    if (atomic_exchange(&pool->is_armed, false))
+        pool->wake(pool->wake_data);
 }
 
 /* In the watchdog's thread. A quick job that is still the same one at the second look has been
@@ -105,14 +101,12 @@ static bool look(void *data)
     if (job != 0 && job == pool->seen_job && job != atomic_load(&pool->stuck_job)) {
         atomic_store(&pool->stuck_job, job);
         if (atomic_load(&pool->quick_waiting) > 0 || atomic_load(&pool->unpublished) > 0) {
-            atomic_store(&pool->is_stuck, true);
-            if (atomic_exchange(&pool->is_armed, false))
-                pool->wake(pool->wake_data);
+            ask_for_plan(pool);
         }
     }
     pool->seen_job = job;
     pool->seen_progress = progress;
-    return job != 0 || moves;
+    return atomic_load(&pool->has_quick) || moves;
 }
 
 /* --- Workers --------------------------------------------------------------------------------- */
@@ -125,12 +119,20 @@ static void drop_reference(struct hfa_pool *pool)
     PyMem_Free(pool);
 }
 
+static void take_quick_role(struct hfa_pool *pool, struct hfa_worker *worker)
+{
+    pool->quick_worker = worker;
+    worker->role = HFA_WORKER_QUICK;
+    atomic_store(&pool->has_quick, true);
+}
+
 static void give_up_quick_role(struct hfa_pool *pool, struct hfa_worker *worker)
 {
     if (pool->quick_worker != worker)
         return;
     pool->quick_worker = NULL;
     atomic_store(&pool->quick_job, 0);
+    atomic_store(&pool->has_quick, false);
 }
 
 static void arrive(struct hfa_worker *worker)
@@ -155,6 +157,37 @@ static void end(struct hfa_worker *worker)
     drop_reference(pool);
 }
 
+static struct hfa_job *take_slow(struct hfa_pool *pool, bool has_token)
+{
+    struct hfa_job *job = hfa_job_queue_pop(&pool->free_slow);
+
+    return job == NULL && has_token ? hfa_job_queue_pop(&pool->slow) : job;
+}
+
+/* A site may have turned out slow after its job was queued. */
+static struct hfa_job *take_quick(struct hfa_pool *pool, bool has_token)
+{
+    struct hfa_job *job = NULL;
+    bool has_moved = false;
+
+    while (job == NULL) {
+        job = hfa_job_queue_pop(&pool->free_quick);
+        if (job == NULL && has_token)
+            job = hfa_job_queue_pop(&pool->quick);
+        if (job == NULL)
+            break;
+        if (hfa_job_site_is_slow(job->site)) {
+            hfa_job_queue_push(job->counts ? &pool->slow : &pool->free_slow, job);
+            job = NULL;
+            has_moved = true;
+        }
+    }
+    count_quick(pool);
+    if (has_moved)
+        ask_for_plan(pool);
+    return job;
+}
+
 /* The oldest job that the worker may run; NULL: there is none. */
 static struct hfa_job *take(struct hfa_worker *worker)
 {
@@ -163,51 +196,45 @@ static struct hfa_job *take(struct hfa_worker *worker)
     struct hfa_job *job = NULL;
 
     if (worker->role == HFA_WORKER_SLOW) {
-        job = hfa_job_queue_pop(&pool->free_slow);
-        if (job == NULL && has_token)
-            job = hfa_job_queue_pop(&pool->slow);
+        job = take_slow(pool, has_token);
         if (job != NULL)
             return job;
         /* The role goes to whoever is there first. */
         if (pool->quick_worker != NULL || pool->starting_quick > 0)
             return NULL;
-        worker->role = HFA_WORKER_QUICK;
-        pool->quick_worker = worker;
+        take_quick_role(pool, worker);
     }
-    job = hfa_job_queue_pop(&pool->free_quick);
-    if (job == NULL && has_token)
-        job = hfa_job_queue_pop(&pool->quick);
-    if (job != NULL) {
-        count_quick(pool);
-        return job;
-    }
+    job = take_quick(pool, has_token);
     /* Slow jobs wait for workers that are on their way; what is left over we can do. */
-    if (pool->free_slow.count + pool->slow.count <= pool->coming_slow)
-        return NULL;
-    job = hfa_job_queue_pop(&pool->free_slow);
-    if (job == NULL && has_token)
-        job = hfa_job_queue_pop(&pool->slow);
-    if (job != NULL) {
-        give_up_quick_role(pool, worker);
-        worker->role = HFA_WORKER_SLOW;
+    if (job == NULL && pool->free_slow.count + pool->slow.count > pool->coming_slow) {
+        job = take_slow(pool, has_token);
+        if (job != NULL) {
+            give_up_quick_role(pool, worker);
+            worker->role = HFA_WORKER_SLOW;
+        }
     }
     return job;
 }
 
-static void learn(struct hfa_job_site *site, uint64_t wall_ns)
+/* What a worker keeps while it is awake. */
+struct shift {
+    struct hfa_thread_usage usage; /* at some time since the pool has last made it wait */
+    uint64_t clock_ns;             /* when the job in progress began */
+    uint64_t published_ns;         /* when finished jobs were last published */
+};
+
+static void begin_shift(struct shift *shift)
 {
-    if (wall_ns > SLOW_NS)
-        site->slow_runs = SLOW_RUNS;
-    else if (site->slow_runs > 0)
-        site->slow_runs--;
+    hfa_thread_usage_read(&shift->usage);
+    shift->clock_ns = shift->published_ns = shift->usage.wall_ns;
 }
 
-static void run(struct hfa_worker *worker, struct hfa_job *job, uint64_t *clock,
-                uint64_t *published_ns)
+static void run(struct hfa_worker *worker, struct hfa_job *job, struct shift *shift)
 {
     struct hfa_pool *pool = worker->pool;
     struct hfa_job_site *site = job->site;
     unsigned *running = job->counts ? &pool->running : &pool->free_running;
+    bool is_busy = site->is_busy;
 
     if (worker->role == HFA_WORKER_QUICK) {
         unsigned progress = pool->progress + 1;
@@ -218,23 +245,26 @@ static void run(struct hfa_worker *worker, struct hfa_job *job, uint64_t *clock,
     }
     ++*running;
     worker->job = job;
+    if (is_busy)
+        hfa_switch_interval_shorten(&pool->state->switch_interval);
     job->run(job);
+    if (is_busy)
+        hfa_switch_interval_restore(&pool->state->switch_interval);
     worker->job = NULL;
     --*running;
     if (pool->is_closing && pool->link == NULL)
         return; /* abandoned */
     if (pool->quick_worker == worker)
         atomic_store_explicit(&pool->quick_job, 0, memory_order_relaxed);
-    uint64_t after = now();
-    learn(site, after - *clock);
-    *clock = after;
+    shift->clock_ns = hfa_job_site_learn(site, shift->clock_ns, &shift->usage);
     hfa_job_queue_push(&pool->finished, job);
-    atomic_fetch_add_explicit(&pool->unpublished, 1, memory_order_relaxed);
-    if (worker->role != HFA_WORKER_QUICK || after - *published_ns > PUBLISH_NS) {
-        *published_ns = after;
-        if (!pool->is_closing && publish(pool))
-            pool->wake(pool->wake_data);
-    }
+    atomic_store_explicit(&pool->unpublished, pool->finished.count, memory_order_relaxed);
+    if (worker->role == HFA_WORKER_QUICK && shift->clock_ns - shift->published_ns < PUBLISH_NS)
+        return;
+    if (!pool->is_closing && publish(pool))
+        pool->wake(pool->wake_data);
+    /* The wake-up is not the next job's, and what it waits for says nothing about jobs. */
+    begin_shift(shift);
 }
 
 static void push_idle(struct hfa_pool *pool, struct hfa_worker *worker)
@@ -294,15 +324,15 @@ static void serve(struct hfa_worker *worker)
     if (claim == NULL)
         PyErr_WriteUnraisable(worker->thread);
     for (;;) {
-        uint64_t clock = now();
-        uint64_t published_ns = clock;
+        struct shift shift;
+        begin_shift(&shift);
         arrive(worker);
         while (!pool->is_closing) {
             struct hfa_job *job = take(worker);
             if (job == NULL)
                 break;
             bool counts = job->counts;
-            run(worker, job, &clock, &published_ns);
+            run(worker, job, &shift);
             if (counts && pool->owed > 0) {
                 pool->owed--;
                 pool->given++;
@@ -326,10 +356,12 @@ static bool choose(struct hfa_pool *pool, enum hfa_worker_role role)
         unsigned count = pool->worker_count + pool->starting_quick + pool->starting_slow;
         if (count >= pool->limiter.held + FREE_WORKERS_MAX)
             return false;
-        if (role == HFA_WORKER_QUICK)
+        if (role == HFA_WORKER_QUICK) {
             pool->starting_quick++;
-        else
+            atomic_store(&pool->has_quick, true);
+        } else {
             pool->starting_slow++;
+        }
     } else {
         pool->idle = worker->next;
         pool->idle_count--;
@@ -338,7 +370,7 @@ static bool choose(struct hfa_pool *pool, enum hfa_worker_role role)
         worker->next = pool->chosen;
         pool->chosen = worker;
         if (role == HFA_WORKER_QUICK)
-            pool->quick_worker = worker;
+            take_quick_role(pool, worker);
     }
     if (role == HFA_WORKER_SLOW)
         pool->coming_slow++;
@@ -365,11 +397,11 @@ static void replace_stuck_worker(struct hfa_pool *pool)
 {
     unsigned job = pool->quick_job;
 
-    atomic_store(&pool->is_stuck, false);
+    atomic_store(&pool->needs_plan, false);
     if (job == 0 || job != pool->stuck_job || pool->quick_worker == NULL)
         return;
     if (pool->quick_worker->job != NULL)
-        pool->quick_worker->job->site->slow_runs = SLOW_RUNS;
+        hfa_job_site_suspect(pool->quick_worker->job->site); /* the lock is ours: it waits */
     pool->quick_worker->role = HFA_WORKER_SLOW;
     give_up_quick_role(pool, pool->quick_worker);
 }
@@ -541,7 +573,7 @@ static bool is_expected(const struct hfa_pool *pool, const struct hfa_job *job)
 
 int hfa_pool_submit(struct hfa_pool *pool, struct hfa_job *job)
 {
-    bool is_slow = job->site->slow_runs > 0;
+    bool is_slow = hfa_job_site_is_slow(job->site);
 
     if (pool->is_closing) {
         PyErr_SetString(PyExc_RuntimeError, "the worker threads have ended");
@@ -590,6 +622,8 @@ static int start_worker(struct hfa_pool *pool, enum hfa_worker_role role)
     if (worker == NULL) {
         if (role == HFA_WORKER_SLOW)
             pool->coming_slow--;
+        else
+            atomic_store(&pool->has_quick, false);
         return -1;
     }
     worker->serve = serve;
@@ -604,7 +638,7 @@ static int start_worker(struct hfa_pool *pool, enum hfa_worker_role role)
     pool->worker_count++;
     pool->references++;
     if (role == HFA_WORKER_QUICK)
-        pool->quick_worker = worker;
+        take_quick_role(pool, worker);
     return hfa_worker_start(worker);
 }
 
@@ -689,11 +723,11 @@ static struct hfa_worker *find_worker(struct hfa_pool *pool, bool with_job)
 
 static void join_workers(struct hfa_pool *pool, uint64_t timeout_ns)
 {
-    uint64_t start_ns = now();
+    uint64_t start_ns = hfa_thread_usage_clock();
     struct hfa_worker *worker;
 
     for (;;) {
-        uint64_t passed_ns = now() - start_ns;
+        uint64_t passed_ns = hfa_thread_usage_clock() - start_ns;
         worker = find_worker(pool, false); /* it ends by itself: no need for a bound */
         uint64_t wait_ns = UINT64_MAX;
         if (worker == NULL) {

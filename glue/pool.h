@@ -20,14 +20,10 @@
 #ifndef HFA_POOL_H
 #define HFA_POOL_H
 
+#include "job_site.h"
 #include "state.h"
 
 #include <stdint.h>
-
-/* What is known of the calls that one route makes; all zero to begin with. Outlives its jobs. */
-struct hfa_job_site {
-    unsigned slow_runs; /* not 0: slow, until so many runs in a row have been quick */
-};
 
 /* Consecutive `def` steps of one request. Embedded in its owner; the pool only links it. */
 struct hfa_job {

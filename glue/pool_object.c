@@ -194,7 +194,7 @@ static PyObject *is_slow(PyObject *object, PyObject *argument)
             PyErr_SetString(PyExc_ValueError, "no such site");
         return NULL;
     }
-    return PyBool_FromLong(((struct pool_object *)object)->sites[site].slow_runs > 0);
+    return PyBool_FromLong(hfa_job_site_is_slow(&((struct pool_object *)object)->sites[site]));
 }
 
 static int pool_traverse(PyObject *object, visitproc visit, void *arg)

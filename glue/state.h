@@ -5,6 +5,7 @@
 #include "compat.h"
 #include "free_list.h"
 #include "header_names.h"
+#include "switch_interval.h"
 
 /* Interned str objects, each `state->str_<name>`. */
 #define HFA_NAMES(X)                                                                               \
@@ -111,6 +112,7 @@ struct hfa_state {
     struct hfa_free_list free_operations;
     struct hfa_pool *pools; /* that are not freed: they end with the interpreter */
     bool stops_pools;       /* at the interpreter's exit */
+    struct hfa_switch_interval switch_interval;
 #define HFA_DECLARE(name, text) PyObject *str_##name;
     HFA_NAMES(HFA_DECLARE)
 #undef HFA_DECLARE
