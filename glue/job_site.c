@@ -5,6 +5,8 @@
 #define SLOW_NS (200 * 1000)
 /* Off the processor for so long of its own accord: it has waited for something. */
 #define WAITED_NS (100 * 1000)
+/* The same when it may have waited for the interpreter lock, more than once. */
+#define WAITED_CONTENDED_NS (2 * 1000 * 1000)
 /* So much processor time holds others up like waiting does. */
 #define BUSY_NS (2 * 1000 * 1000)
 /* Quick runs in a row after which a slow site is quick again. */
@@ -13,7 +15,7 @@
 #define SUSPECT_RUNS 8
 
 uint64_t hfa_job_site_learn(struct hfa_job_site *site, uint64_t begun_ns,
-                            struct hfa_thread_usage *usage)
+                            struct hfa_thread_usage *usage, bool is_contended)
 {
     uint64_t ended_ns = hfa_thread_usage_clock();
     bool is_slow = false;

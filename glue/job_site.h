@@ -18,10 +18,11 @@ static inline bool hfa_job_site_is_slow(const struct hfa_job_site *site)
 }
 
 /* After a run that has begun at `begun_ns` and ended just now. `usage` is the thread's as it was at
- * some time before, without a wait of the pool's since; it is read again if need be. Returns the
- * current time. */
+ * some time before, without a wait of the pool's since; it is read again if need be.
+ * `is_contended`: jobs that compute are in progress, so that the thread may have waited for the
+ * interpreter lock. Returns the current time. */
 uint64_t hfa_job_site_learn(struct hfa_job_site *site, uint64_t begun_ns,
-                            struct hfa_thread_usage *usage);
+                            struct hfa_thread_usage *usage, bool is_contended);
 
 /* A run of it has been in progress for a while, and others wait behind it. */
 void hfa_job_site_suspect(struct hfa_job_site *site);

@@ -256,7 +256,8 @@ static void run(struct hfa_worker *worker, struct hfa_job *job, struct shift *sh
         return; /* abandoned */
     if (pool->quick_worker == worker)
         atomic_store_explicit(&pool->quick_job, 0, memory_order_relaxed);
-    shift->clock_ns = hfa_job_site_learn(site, shift->clock_ns, &shift->usage);
+    shift->clock_ns = hfa_job_site_learn(site, shift->clock_ns, &shift->usage,
+                                         pool->state->switch_interval.jobs > 0);
     hfa_job_queue_push(&pool->finished, job);
     atomic_store_explicit(&pool->unpublished, pool->finished.count, memory_order_relaxed);
     if (worker->role == HFA_WORKER_QUICK && shift->clock_ns - shift->published_ns < PUBLISH_NS)
