@@ -1,10 +1,12 @@
 /* The module hyperfastapi._core: state, types, constants. */
 #include "asgi_call.h"
+#include "cookie_text.h"
 #include "http1_head.h"
 #include "http2_conn.h"
 #include "listener.h"
 #include "operation.h"
 #include "pool_object.h"
+#include "query_text.h"
 #include "router_object.h"
 #include "scope.h"
 #include "server_object.h"
@@ -82,6 +84,107 @@ static PyObject *unquote(PyObject *module, PyObject *path)
     if (PyBytes_AsStringAndSize(path, &data, &length) < 0)
         return NULL;
     return hfa_scope_unquote((struct hfa_bytes){data, (size_t)length});
+}
+
+static bool view_bytes(PyObject *bytes, struct hfa_bytes *view)
+{
+    char *data;
+    Py_ssize_t length;
+
+    if (PyBytes_AsStringAndSize(bytes, &data, &length) < 0)
+        return false;
+    *view = (struct hfa_bytes){data, (size_t)length};
+    return true;
+}
+
+static PyObject *query_pairs(PyObject *module, PyObject *object)
+{
+    struct hfa_bytes query;
+
+    (void)module;
+    return view_bytes(object, &query) ? hfa_query_text_pairs(query) : NULL;
+}
+
+static PyObject *query_list(PyObject *module, PyObject *args)
+{
+    struct hfa_bytes query, name;
+    Py_ssize_t query_length, name_length;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y#s#:query_list", &query.data, &query_length, &name.data,
+                          &name_length))
+        return NULL;
+    query.length = (size_t)query_length;
+    name.length = (size_t)name_length;
+    return hfa_query_text_list(query, name);
+}
+
+static PyObject *query_last(PyObject *module, PyObject *args)
+{
+    struct hfa_bytes query, name, value;
+    Py_ssize_t query_length, name_length;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y#s#:query_last", &query.data, &query_length, &name.data,
+                          &name_length))
+        return NULL;
+    query.length = (size_t)query_length;
+    name.length = (size_t)name_length;
+    if (!hfa_query_find_last(query, name, &value))
+        Py_RETURN_NONE;
+    return hfa_query_text(value);
+}
+
+/* Fields called "cookie" of a tuple's values; PyMem_Free() them. NULL with an exception. */
+static struct hfa_field *cookie_fields(PyObject *values)
+{
+    size_t count = (size_t)PyTuple_Size(values);
+    struct hfa_field *fields = PyMem_Calloc(count + 1, sizeof(*fields));
+
+    if (fields == NULL)
+        return (struct hfa_field *)PyErr_NoMemory();
+    for (size_t i = 0; i < count; i++) {
+        fields[i].name = HFA_BYTES("cookie");
+        if (!view_bytes(PyTuple_GetItem(values, (Py_ssize_t)i), &fields[i].value)) {
+            PyMem_Free(fields);
+            return NULL;
+        }
+    }
+    return fields;
+}
+
+static PyObject *cookies(PyObject *module, PyObject *args)
+{
+    struct hfa_field *fields = cookie_fields(args);
+
+    (void)module;
+    if (fields == NULL)
+        return NULL;
+    PyObject *dict = hfa_cookie_text_dict(fields, (size_t)PyTuple_Size(args));
+    PyMem_Free(fields);
+    return dict;
+}
+
+static PyObject *cookie_last(PyObject *module, PyObject *args)
+{
+    PyObject *values, *text = NULL;
+    struct hfa_bytes name, value;
+    Py_ssize_t name_length;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "O!s#:cookie_last", &PyTuple_Type, &values, &name.data,
+                          &name_length))
+        return NULL;
+    name.length = (size_t)name_length;
+    struct hfa_field *fields = cookie_fields(values);
+    if (fields == NULL)
+        return NULL;
+    if (hfa_cookie_find_last(fields, (size_t)PyTuple_Size(values), name, &value))
+        text = hfa_cookie_text(value);
+    else
+        text = Py_NewRef(Py_None);
+    PyMem_Free(fields);
+    return text;
 }
 
 /* The phrases of status lines are those of the running Python, as with servers written in it. */
@@ -258,6 +361,12 @@ static PyMethodDef module_methods[] = {
     {"check_tls", check_tls, METH_O,
      "check_tls(settings): raises a ValueError that names what cannot be used."},
     {"unquote", unquote, METH_O, "unquote(path): a path's bytes as text."},
+    {"query_pairs", query_pairs, METH_O, "query_pairs(query): (name, value) of a query's bytes."},
+    {"query_list", query_list, METH_VARARGS, "query_list(query, name): the name's values."},
+    {"query_last", query_last, METH_VARARGS, "query_last(query, name): its last value, or None."},
+    {"cookies", cookies, METH_VARARGS, "cookies(*values): the cookies of Cookie fields."},
+    {"cookie_last", cookie_last, METH_VARARGS,
+     "cookie_last(values, name): the value of a cookie in a tuple of Cookie fields, or None."},
     {NULL, NULL, 0, NULL},
 };
 
