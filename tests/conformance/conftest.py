@@ -105,6 +105,12 @@ def conform(request: pytest.FixtureRequest) -> Conform:
     return Conform(area_of(request.path), compiled=compiled)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Nothing here waits for time to pass: a test that hangs is a failure, not a wait."""
+    for item in items:
+        item.add_marker(pytest.mark.timeout(120))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "compiled: every route of the test has to be compiled")
 

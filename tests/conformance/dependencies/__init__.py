@@ -1,0 +1,1 @@
+"""Dependencies: graphs, caching, overrides, errors, scopes, teardown."""
