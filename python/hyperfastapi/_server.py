@@ -53,10 +53,14 @@ def _on_websocket(scope: dict[str, Any], outcome: str) -> None:
 
 
 def _on_error(message: str, argument: object, exception: BaseException | None) -> None:
+    # A tuple: logging asks an exception for its truth, and one may say that it is false.
+    exc_info = None
+    if exception is not None:
+        exc_info = (type(exception), exception, exception.__traceback__)
     if argument is None:
-        logger.error(message, exc_info=exception)
+        logger.error(message, exc_info=exc_info)
     else:
-        logger.error(message, argument, exc_info=exception)
+        logger.error(message, argument, exc_info=exc_info)
 
 
 class Server:

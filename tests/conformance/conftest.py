@@ -9,7 +9,7 @@ import pytest
 
 from ..parity.servers import LogTap
 from . import asgi_client, sides, wire_client
-from .areas import area_of
+from .areas import HERE, area_of
 from .outcome import Outcome
 from .plans import Paths
 from .requests import Request, Socket, Step, Together
@@ -107,7 +107,7 @@ def conform(request: pytest.FixtureRequest) -> Conform:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Nothing here waits for time to pass: a test that hangs is a failure, not a wait."""
-    for item in items:
+    for item in (item for item in items if HERE in item.path.parents):
         item.add_marker(pytest.mark.timeout(120))
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import http
+import re
 from typing import Any
+
+
+# Where an object is in memory is nothing that two sides could have in common.
+_ADDRESS = re.compile(r"(?<=cancel scope )[0-9a-f]+| at 0x[0-9a-f]+")
 
 
 @dataclasses.dataclass
@@ -22,15 +27,18 @@ class Outcome:
     notes: list[tuple[Any, ...]] = dataclasses.field(default_factory=list)
 
 
-def described(exception: BaseException | None) -> Any:
+def described(exception: BaseException | None, seen: tuple[BaseException, ...] = ()) -> Any:
     """An exception with its causes, its context and what it groups."""
     if exception is None:
         return None
+    if any(exception is above for above in seen):
+        return "one of those above"
+    seen = (*seen, exception)
     return {
-        "exception": repr(exception),
-        "cause": described(exception.__cause__),
-        "context": described(exception.__context__),
-        "group": [described(e) for e in getattr(exception, "exceptions", ())],
+        "exception": _ADDRESS.sub("", repr(exception)),
+        "cause": described(exception.__cause__, seen),
+        "context": described(exception.__context__, seen),
+        "group": [described(e, seen) for e in getattr(exception, "exceptions", ())],
     }
 
 
@@ -44,7 +52,8 @@ def http1(method: str, messages: list[dict[str, Any]]) -> bytes:
     if not messages:
         return (
             b"HTTP/1.1 500 Internal Server Error\r\n"
-            b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n\r\n"
+            b"content-type: text/plain; charset=utf-8\r\n"
+            b"content-length: 21\r\nconnection: close\r\n\r\n"
             b"Internal Server Error"
         )
     start, *bodies = messages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from typing import Any
@@ -54,7 +55,7 @@ class _Client:
     def request(self, request: Request) -> Outcome:
         response = self.ask(request)
         escaped = self.settle()
-        if escaped is not None:
+        if escaped is not None or b"\r\nconnection: close\r\n" in response:
             # What the application has left undone the server can't repair: it closes.
             assert self._wire is not None and self._wire.rest() == b""
             self.close()
@@ -125,9 +126,11 @@ def run(
         the outcome of the start, of each step and of the end.
     """
     with LogTap("hyperfastapi.error") as tap:
-        with ThreadServer(app, lifespan=lifespan, root_path=root_path) as server:
+        with (
+            ThreadServer(app, lifespan=lifespan, root_path=root_path) as server,
+            contextlib.closing(_Client(server, tap)) as client,
+        ):
             outcomes = [Outcome(notes=side.take_notes())]
-            client = _Client(server, tap)
             for step in steps:
                 if isinstance(step, Request):
                     taken = [client.request(step)]
@@ -140,6 +143,5 @@ def run(
                     taken = [Outcome()]
                 taken[0].notes = side.take_notes()
                 outcomes += taken
-            client.close()
         outcomes.append(Outcome(notes=side.take_notes()))
     return outcomes
