@@ -7,7 +7,6 @@ import http
 import re
 from typing import Any
 
-
 # Where an object is in memory is nothing that two sides could have in common.
 _ADDRESS = re.compile(r"(?<=cancel scope )[0-9a-f]+| at 0x[0-9a-f]+")
 
