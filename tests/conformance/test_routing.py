@@ -220,7 +220,8 @@ def mounted(side):
 MOUNTED = [
     "/show", "/sub/show", "/sub/deep/show", "/by/me/show", "/by/me/deep/show", "/sub", "/sub/",
     "/subshow", "/sub/show/", "/sub/none", "/sub/items/5", "/sub/items/5/", "/by/",
-    "/by/a%2Fb/show",    "/by/a%20b/show", "/sub/docs", "/sub/openapi.json", "/sub//show", "/SUB/show", "/sub/deep",
+    "/by/a%2Fb/show", "/by/a%20b/show", "/sub/docs", "/sub/openapi.json", "/sub//show", "/SUB/show",
+    "/sub/deep",
 ]  # fmt: skip
 
 
