@@ -8,6 +8,10 @@ PORT ?= 8000
 SANITIZE ?= address,undefined
 MINUTES ?= 30
 SECONDS_EACH ?= 60
+# Applications of `make test-random`; examples of each property there and in `make test-matrix`.
+APPS ?= 2000
+test-random: EXAMPLES ?= 20000
+test-matrix: EXAMPLES ?= 500
 
 export PYTHON VENV
 unexport PYTHONPATH PYTHONHOME
@@ -22,12 +26,12 @@ bin := $(VENV)/bin
 python := $(bin)/python
 # Suites in one process each: no order between their event loops, warning filters and patches.
 python_suites := $(wildcard tests/package tests/glue tests/parity tests/conformance tests/server \
-	tests/benchmarks tests/random_apps)
+	tests/benchmarks tests/random_apps tests/properties)
 c_directories := net glue tests examples benchmarks fuzz
 shell_scripts := $(filter-out %.txt %.py,$(wildcard tools/*)) .ci/run
 c_reactors := $(addprefix test-c-,$(reactors))
 
-.PHONY: help run build test test-c $(c_reactors) test-python test-upstream test-matrix \
+.PHONY: help run build test test-c $(c_reactors) test-python test-upstream test-random test-matrix \
 	lint asan fuzz soak bench clean
 .NOTPARALLEL:
 
@@ -63,8 +67,13 @@ test-upstream: ## FastAPI's and Starlette's own suites, over sockets and in proc
 	$(python) -m tests.upstream fastapi --server hyper --bare
 	$(python) -m tests.upstream fastapi --server hyper
 
+test-random: ## random applications and inputs beside FastAPI: APPS=2000 EXAMPLES=20000
+	@tools/setup tests
+	$(python) -m tests.random_apps --apps $(APPS)
+	HYPERFASTAPI_EXAMPLES=$(EXAMPLES) $(python) -m pytest tests/properties
+
 test-matrix: ## tests on every Python found, with the newest, the lowest and the pinned FastAPI
-	@tools/test-matrix $(python_suites)
+	@HYPERFASTAPI_EXAMPLES=$(EXAMPLES) tools/test-matrix $(python_suites)
 
 lint: ## formatting, static checks, types, and the rules of the layers
 	@tools/setup lint

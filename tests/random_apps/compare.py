@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from .sides import WAYS, NotBuilt, Observation, Runner, oracle
+from tests.differential import Observation, differing
+
+from .sides import WAYS, NotBuilt, Runner, oracle
 from .spec import Case
 
 
@@ -42,15 +44,6 @@ class Verdict:
     built: bool
     difference: Difference | None = None
     observations: tuple[Observation, ...] = ()
-
-
-def differing(expected: Observation, actual: Observation) -> tuple[str, ...]:
-    """Return the names of the attributes that differ."""
-    return tuple(
-        one.name
-        for one in fields(Observation)
-        if getattr(expected, one.name) != getattr(actual, one.name)
-    )
 
 
 def compare(case: Case, ways: Mapping[str, Runner] = WAYS, known: Runner = oracle) -> Verdict:

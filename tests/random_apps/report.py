@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+from tests.differential import wire
+
 from . import source
 from .compare import Difference
-from .sides import wire
 from .spec import Case, to_data
 
 

@@ -11,6 +11,8 @@ import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar
 
+from tests.differential import Request
+
 T = TypeVar("T")
 
 
@@ -260,24 +262,6 @@ class Application:
     middleware: list[Middleware] = field(default_factory=list)
     router: Router = field(default_factory=lambda: Router("app"))
     postponed: bool = False
-
-
-@dataclass
-class Request:
-    """A request; texts hold bytes as Latin-1 does.
-
-    Attributes:
-        target: path and query as they are sent.
-        headers: names and values, `content-length` and `transfer-encoding` apart.
-        body: the body, or None for a request without one.
-        pieces: how many messages or chunks it comes in; 1 is sent with a length.
-    """
-
-    method: str
-    target: str
-    headers: list[list[str]] = field(default_factory=list)
-    body: str | None = None
-    pieces: int = 1
 
 
 @dataclass

@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.differential import Observation, Request
+
 from . import sides, source
 from .campaign import run_case
 from .cases import make_case
 from .compare import compare
 from .report import explain
 from .shrink import shrink
-from .sides import Observation, Runner
+from .sides import Runner
 from .spec import (
     Application,
     Case,
     Function,
     Middleware,
     Parameter,
-    Request,
     Route,
     Router,
     Step,

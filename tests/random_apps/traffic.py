@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from random import Random
 from urllib.parse import quote, quote_plus
 
+from tests.differential import Request
+
 from . import values
-from .spec import Application, Function, Model, Parameter, Request, Route, Router, Step, Type, Use
+from .spec import Application, Function, Model, Parameter, Route, Router, Step, Type, Use
 
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _CONVERTOR_TYPES = {"int": "int", "float": "float", "uuid": "UUID", "path": "str", "str": "str"}

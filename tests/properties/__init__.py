@@ -1,0 +1,1 @@
+"""Properties that must hold for any declaration and any input: the outcome is FastAPI's."""
