@@ -6,7 +6,9 @@ import asyncio
 import random
 import socket
 import struct
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 ANSWER_SECONDS = 60.0
 SOURCES = 40
@@ -96,10 +98,10 @@ class Connection:
             slowly: seconds to pause between reads of a body.
 
         Raises:
-            Unanswered: the connection ended first, or a minute passed.
+            Unanswered: the connection ended first, or nothing of the answer came for a minute.
         """
         try:
-            return await asyncio.wait_for(self._answer(method, slowly), ANSWER_SECONDS)
+            return await self._answer(method, slowly)
         except asyncio.TimeoutError:
             raise Unanswered(f"no answer in {ANSWER_SECONDS:.0f} s") from None
         except asyncio.IncompleteReadError as error:
@@ -110,7 +112,7 @@ class Connection:
     async def _answer(self, method: str, slowly: float) -> Answer:
         status = 100
         while status < 200 and status != 101:
-            head = await self.reader.readuntil(b"\r\n\r\n")
+            head = await self._soon(self.reader.readuntil(b"\r\n\r\n"))
             first, *lines = head[:-4].decode("latin-1").split("\r\n")
             version, code, _ = first.split(" ", 2)
             status = int(code)
@@ -127,29 +129,32 @@ class Connection:
         elif "content-length" in fields:
             body = await self._exactly(int(fields["content-length"]), slowly)
         else:
-            body = await self.reader.read()
+            body = await self._soon(self.reader.read())
         return Answer(status, fields, body, version)
+
+    @staticmethod
+    async def _soon(bytes_to_come: Coroutine[Any, Any, bytes]) -> bytes:
+        return await asyncio.wait_for(bytes_to_come, ANSWER_SECONDS)
 
     async def _exactly(self, length: int, slowly: float) -> bytes:
         received = bytearray()
         while len(received) < length:
-            wanted = length - len(received)
-            if slowly:
-                await asyncio.sleep(slowly)
-                wanted = min(wanted, 65536)
-            received += await self.reader.readexactly(wanted)
+            await asyncio.sleep(slowly)
+            wanted = min(length - len(received), 65536)
+            received += await self._soon(self.reader.readexactly(wanted))
         return bytes(received)
 
     async def _chunked(self, slowly: float) -> bytes:
         received = bytearray()
         while True:
-            size = int((await self.reader.readuntil(b"\r\n"))[:-2].partition(b";")[0], 16)
+            line = await self._soon(self.reader.readuntil(b"\r\n"))
+            size = int(line[:-2].partition(b";")[0], 16)
             if size == 0:
-                while await self.reader.readuntil(b"\r\n") != b"\r\n":
+                while await self._soon(self.reader.readuntil(b"\r\n")) != b"\r\n":
                     pass
                 return bytes(received)
             received += await self._exactly(size, slowly)
-            if await self.reader.readexactly(2) != b"\r\n":
+            if await self._soon(self.reader.readexactly(2)) != b"\r\n":
                 raise ValueError("chunk is longer than its size")
 
     async def ended(self) -> bool:

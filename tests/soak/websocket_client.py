@@ -70,11 +70,17 @@ class WebSocketClient:
     async def receive(self) -> tuple[int, bytes]:
         """Return opcode and payload of the next message or control frame.
 
+        Pings are answered and passed over: a server sends them when it likes.
+
         Raises:
             Unanswered: the connection ended first, or a minute passed.
         """
         try:
-            return await asyncio.wait_for(self._receive(), ANSWER_SECONDS)
+            while True:
+                received = await asyncio.wait_for(self._receive(), ANSWER_SECONDS)
+                if received[0] != PING:
+                    return received
+                await self.send(PONG, received[1])
         except asyncio.TimeoutError:
             raise Unanswered(f"no message in {ANSWER_SECONDS:.0f} s") from None
         except asyncio.IncompleteReadError as error:
