@@ -67,7 +67,7 @@ static void release(struct hfa_asgi_call *call)
     release_exchange(call);
 }
 
-static void finish(struct hfa_asgi_call *call, PyObject *result, PyObject *exception)
+void hfa_asgi_call_finish(struct hfa_asgi_call *call, PyObject *result, PyObject *exception)
 {
     if (call->exchange == NULL && exception != NULL)
         hfa_server_object_log_error(call->server, "Exception in ASGI application\n", NULL,
@@ -93,13 +93,28 @@ void hfa_asgi_call_abandon(struct hfa_asgi_call *call)
     Py_DECREF(call);
 }
 
+void hfa_asgi_call_drop(struct hfa_asgi_call *call)
+{
+    Py_INCREF(call);
+    call->is_disconnected = true;
+    hfa_asgi_call_wake(call);
+    release(call);
+    Py_DECREF(call);
+}
+
+int hfa_asgi_call_channels(struct hfa_asgi_call *call, PyObject **receive, PyObject **send)
+{
+    *receive = PyCFunction_New(&receive_def, (PyObject *)call);
+    *send = PyCFunction_New(&send_def, (PyObject *)call);
+    return *receive == NULL || *send == NULL ? -1 : 0;
+}
+
 static int call_application(struct hfa_asgi_call *call)
 {
-    PyObject *receive = PyCFunction_New(&receive_def, (PyObject *)call);
-    PyObject *send = PyCFunction_New(&send_def, (PyObject *)call);
+    PyObject *receive, *send;
     int status = -1;
 
-    if (receive != NULL && send != NULL) {
+    if (hfa_asgi_call_channels(call, &receive, &send) == 0) {
         PyObject *args[] = {call->scope, receive, send};
         PyObject *result = PyObject_Vectorcall(call->server->app, args, 3, NULL);
         if (result != NULL)
@@ -117,7 +132,7 @@ static void finish_with_exception(struct hfa_asgi_call *call)
 {
     PyObject *exception = hfa_take_exception();
 
-    finish(call, NULL, exception);
+    hfa_asgi_call_finish(call, NULL, exception);
     Py_XDECREF(exception);
 }
 
@@ -143,7 +158,7 @@ static PySendResult after_step(struct hfa_asgi_call *call, PySendResult outcome,
         return PYGEN_NEXT;
     }
     if (outcome == PYGEN_RETURN)
-        finish(call, value, NULL);
+        hfa_asgi_call_finish(call, value, NULL);
     else
         finish_with_exception(call);
     Py_XDECREF(value);
@@ -283,6 +298,18 @@ static struct hfa_asgi_call *new_call(struct hfa_server_object *server,
     server->call_count++;
     exchange->app_data = Py_NewRef((PyObject *)call);
     PyObject_GC_Track(call);
+    return call;
+}
+
+struct hfa_asgi_call *hfa_asgi_call_adopt(struct hfa_server_object *server,
+                                          struct hfa_exchange *exchange, PyObject *scope)
+{
+    struct hfa_asgi_call *call = new_call(server, exchange);
+
+    if (call != NULL) {
+        call->scope = Py_NewRef(scope);
+        call->state = HFA_CALL_RUNNING;
+    }
     return call;
 }
 

@@ -58,6 +58,18 @@ extern PyType_Spec hfa_asgi_call_spec;
  * `exchange`. Errors end in a 500 response and the loop's exception handler. */
 void hfa_asgi_call_start(struct hfa_server_object *server, struct hfa_exchange *exchange);
 
+/* For a run of a compiled route (plan_run.h) whose request Python code has to see: a call without a
+ * coroutine of its own, which takes over the application's reference to `exchange`; `scope` is the
+ * request's. A new reference, or NULL with an exception and nothing taken. */
+struct hfa_asgi_call *hfa_asgi_call_adopt(struct hfa_server_object *server,
+                                          struct hfa_exchange *exchange, PyObject *scope);
+/* Its receive() and send(), new references. -1 with an exception. */
+int hfa_asgi_call_channels(struct hfa_asgi_call *call, PyObject **receive, PyObject **send);
+/* The application has returned `result`, or raised `exception` (borrowed, may be NULL). */
+void hfa_asgi_call_finish(struct hfa_asgi_call *call, PyObject *result, PyObject *exception);
+/* It will never end: gives the exchange back. */
+void hfa_asgi_call_drop(struct hfa_asgi_call *call);
+
 /* Lets every receive() and send() that waits look again. */
 void hfa_asgi_call_wake(struct hfa_asgi_call *call);
 

@@ -283,6 +283,8 @@ int hfa_asgi_http_send(struct hfa_asgi_call *call, PyObject *message)
     struct hfa_exchange *exchange = call->exchange;
     int result = -1;
 
+    if (message == state->response_started)
+        return 1;
     if (!call->response_complete) {
         if (exchange == NULL || exchange->stream == NULL)
             return 1; /* the client has gone: nobody is told */

@@ -4,7 +4,15 @@
  * Outside the limited API:
  *   PyContext_Copy, PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit    contexts of tasks
  *   PyList_SET_ITEM, PyTuple_SET_ITEM, PyBytes_AS_STRING, PyBytes_GET_SIZE    unchecked access
- *   PyUnicode_READ_KIND... are not used: text is made from bytes with the checked functions
+ *   PyList_GET_ITEM, PyList_GET_SIZE, PyTuple_GET_ITEM, PyTuple_GET_SIZE      the same
+ *   PyListObject.ob_item, PyTupleObject.ob_item                               guards of lists
+ *   PySequence_Fast_ITEMS, PySequence_Fast_GET_SIZE,
+ *   PySequence_Fast_GET_ITEM, PyFloat_AS_DOUBLE                               the same, of JSON
+ *   PyUnicode_IS_COMPACT_ASCII, PyUnicode_KIND, PyUnicode_DATA, PyUnicode_1BYTE_DATA,
+ *   PyUnicode_GET_LENGTH, PyUnicode_READ_CHAR, PyUnicode_READY, PyUnicode_New
+ *                                                text of JSON, read and made in place
+ *   PyUnstable_Long_IsCompact, PyUnstable_Long_CompactValue                   small ints of JSON
+ * Elsewhere text is made from bytes with the checked functions.
  */
 #ifndef HFA_COMPAT_H
 #define HFA_COMPAT_H
@@ -13,6 +21,7 @@
 #include <Python.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* 3.12: the raised exception as one object; a new reference, NULL when none is set. */
 static inline PyObject *hfa_take_exception(void)
@@ -33,6 +42,16 @@ static inline PyObject *hfa_take_exception(void)
 #endif
 }
 
+/* Whether a list holds just the objects of a tuple: a guard that each request checks. */
+static inline bool hfa_list_equals_tuple(PyObject *list, PyObject *tuple)
+{
+    Py_ssize_t count = PyList_GET_SIZE(list);
+
+    return count == PyTuple_GET_SIZE(tuple) &&
+           (count == 0 || memcmp(((PyListObject *)list)->ob_item, ((PyTupleObject *)tuple)->ob_item,
+                                 (size_t)count * sizeof(PyObject *)) == 0);
+}
+
 /* Raises `exception`; steals the reference. */
 static inline void hfa_raise_exception(PyObject *exception)
 {
@@ -42,6 +61,35 @@ static inline void hfa_raise_exception(PyObject *exception)
     PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception,
                   PyException_GetTraceback(exception));
 #endif
+}
+
+/* Until 3.12 a str may still have a form that the macros cannot read. */
+static inline bool hfa_str_is_ready(PyObject *string)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    (void)string;
+    return true;
+#else
+    if (PyUnicode_READY(string) == 0)
+        return true;
+    PyErr_Clear();
+    return false;
+#endif
+}
+
+/* False if the int, or a subclass's value, does not fit. */
+static inline bool hfa_int_as_int64(PyObject *value, int64_t *number)
+{
+    int overflow;
+
+#if PY_VERSION_HEX >= 0x030C0000
+    if (PyUnstable_Long_IsCompact((PyLongObject *)value)) {
+        *number = PyUnstable_Long_CompactValue((PyLongObject *)value);
+        return true;
+    }
+#endif
+    *number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    return overflow == 0;
 }
 
 #endif

@@ -12,11 +12,18 @@
 /* Steps after which asyncio has its turn even though it has asked for nothing. */
 #define TURN_MAX 4096
 
+/* Something can be handed over: news for the application, or what worker threads have finished. */
+static bool has_work(const struct hfa_server_object *server)
+{
+    return hfa_server_has_work(server->server) || hfa_pool_has_done(server->pool);
+}
+
 /* Another loop does not ask before it waits: has it call when there is more to do. */
 static void prepare_wait(struct hfa_server_object *server)
 {
     hfa_reactor_arm(server->reactor);
-    if (hfa_server_has_work(server->server))
+    hfa_pool_kick(server->pool);
+    if (has_work(server))
         hfa_reactor_wake(server->reactor);
 }
 
@@ -38,7 +45,8 @@ static enum hfa_status flush_and_poll(struct hfa_server_object *server, uint64_t
     Py_BEGIN_ALLOW_THREADS;
     if (hfa_server_has_output(server->server))
         hfa_server_flush(server->server);
-    if (hfa_server_has_work(server->server))
+    hfa_pool_kick(server->pool);
+    if (has_work(server))
         timeout_ns = 0;
     status = hfa_reactor_poll(server->reactor, timeout_ns);
     Py_END_ALLOW_THREADS;
@@ -52,7 +60,7 @@ static unsigned dispatch(struct hfa_server_object *server)
     uint64_t started_ns = hfa_reactor_update_now(server->reactor);
     uint64_t flushed_ns = started_ns;
     uint64_t before_ns = started_ns;
-    unsigned steps = 0;
+    unsigned steps = hfa_pool_has_done(server->pool) ? hfa_pool_collect(server->pool) : 0;
 
     while (steps < DISPATCH_MAX && before_ns - started_ns < DISPATCH_MAX_NS &&
            hfa_server_has_work(server->server)) {
@@ -141,7 +149,7 @@ static int is_debugging(const struct hfa_server_object *server)
 
 static int schedule_dispatch(struct hfa_server_object *server)
 {
-    if (server->is_dispatch_scheduled || !hfa_server_has_work(server->server))
+    if (server->is_dispatch_scheduled || !has_work(server))
         return 0;
     PyObject *method = PyObject_GetAttrString((PyObject *)server, "dispatch");
     PyObject *handle =

@@ -1,10 +1,15 @@
 /* The module hyperfastapi._core: state, types, constants. */
+#include "application.h"
 #include "asgi_call.h"
 #include "cookie_text.h"
 #include "http1_head.h"
 #include "http2_conn.h"
+#include "json_decode.h"
+#include "json_encode.h"
+#include "json_number.h"
 #include "listener.h"
 #include "operation.h"
+#include "plan_run.h"
 #include "pool_object.h"
 #include "query_text.h"
 #include "router_object.h"
@@ -187,6 +192,46 @@ static PyObject *cookie_last(PyObject *module, PyObject *args)
     return text;
 }
 
+/* The bytes that `encode` writes. */
+static PyObject *encode_to_bytes(PyObject *module,
+                                 int (*encode)(struct hfa_json_encoder *, PyObject *),
+                                 PyObject *value, PyObject *jsonable_encoder)
+{
+    struct hfa_json_encoder encoder;
+    PyObject *bytes = NULL;
+
+    hfa_json_encoder_init(&encoder, PyModule_GetState(module), jsonable_encoder);
+    if (encode(&encoder, value) == 0)
+        bytes = PyBytes_FromStringAndSize(encoder.data, (Py_ssize_t)encoder.length);
+    hfa_json_encoder_free(&encoder);
+    return bytes;
+}
+
+static PyObject *json_encode_response(PyObject *module, PyObject *args)
+{
+    PyObject *value, *jsonable_encoder;
+
+    if (!PyArg_ParseTuple(args, "OO:json_encode_response", &value, &jsonable_encoder))
+        return NULL;
+    return encode_to_bytes(module, hfa_json_encode, value, jsonable_encoder);
+}
+
+static PyObject *json_dumps(PyObject *module, PyObject *value)
+{
+    return encode_to_bytes(module, hfa_json_dumps, value, NULL);
+}
+
+static PyObject *json_loads(PyObject *module, PyObject *data)
+{
+    struct hfa_state *state = PyModule_GetState(module);
+    char *bytes;
+    Py_ssize_t length;
+
+    if (PyBytes_AsStringAndSize(data, &bytes, &length) < 0)
+        return NULL;
+    return hfa_json_decode(&state->json_decoder, bytes, (size_t)length);
+}
+
 /* The phrases of status lines are those of the running Python, as with servers written in it. */
 static int take_phrases(void)
 {
@@ -227,7 +272,28 @@ static int find_task_type(struct hfa_state *state)
     Py_DECREF(asyncio);
     state->task_kwnames =
         PyTuple_Pack(3, state->str_loop, state->str_context, state->str_eager_start);
-    return state->task_type == NULL || state->task_kwnames == NULL ? -1 : 0;
+    state->from_attributes_kwnames = PyTuple_Pack(1, state->str_from_attributes);
+    return state->task_type == NULL || state->task_kwnames == NULL ||
+                   state->from_attributes_kwnames == NULL
+               ? -1
+               : 0;
+}
+
+static int find_json(struct hfa_state *state)
+{
+    PyObject *json = PyImport_ImportModule("json");
+    PyObject *loads = json == NULL ? NULL : PyObject_GetAttrString(json, "loads");
+
+    if (loads != NULL) {
+        hfa_json_decoder_init(&state->json_decoder, loads);
+        state->json_dumps = PyObject_GetAttrString(json, "dumps");
+        state->json_dumps_options =
+            Py_BuildValue("{s:O,s:O,s:O,s:(ss)}", "ensure_ascii", Py_False, "allow_nan", Py_False,
+                          "indent", Py_None, "separators", ",", ":");
+    }
+    Py_XDECREF(loads);
+    Py_XDECREF(json);
+    return state->json_dumps == NULL || state->json_dumps_options == NULL ? -1 : 0;
 }
 
 static PyTypeObject *make_type(PyObject *module, PyType_Spec *spec)
@@ -274,6 +340,7 @@ static int module_exec(PyObject *module)
 {
     struct hfa_state *state = PyModule_GetState(module);
 
+    hfa_json_number_init();
 #define HFA_INTERN(name, text)                                                                     \
     state->str_##name = PyUnicode_InternFromString(text);                                          \
     if (state->str_##name == NULL)                                                                 \
@@ -281,23 +348,28 @@ static int module_exec(PyObject *module)
     HFA_NAMES(HFA_INTERN)
 #undef HFA_INTERN
     state->empty_bytes = PyBytes_FromStringAndSize(NULL, 0);
-    state->server_type = make_type(module, &hfa_server_object_spec);
-    state->call_type = make_type(module, &hfa_asgi_call_spec);
-    state->operation_type = make_type(module, &hfa_operation_spec);
-    state->pool_type = make_type(module, &hfa_pool_object_spec);
-    state->router_type = make_type(module, &hfa_router_object_spec);
+    state->response_started = Py_BuildValue("{s:s}", "type", "http.response.start");
     state->client_disconnected =
         PyErr_NewException("hyperfastapi._core.ClientDisconnected", PyExc_OSError, NULL);
-    if (state->empty_bytes == NULL || state->server_type == NULL || state->call_type == NULL ||
-        state->operation_type == NULL || state->pool_type == NULL || state->router_type == NULL ||
+    if (state->empty_bytes == NULL || state->response_started == NULL ||
         state->client_disconnected == NULL)
         goto fail;
+#define HFA_MAKE_TYPE(name, spec)                                                                  \
+    state->name##_type = make_type(module, &(spec));                                               \
+    if (state->name##_type == NULL)                                                                \
+        goto fail;
+    HFA_TYPES(HFA_MAKE_TYPE)
+#undef HFA_MAKE_TYPE
     if (hfa_header_names_init(&state->header_names) < 0 || hfa_scope_init(state) < 0 ||
-        find_task_type(state) < 0 || take_phrases() < 0 || add_build(module) < 0)
+        find_task_type(state) < 0 || find_json(state) < 0 || take_phrases() < 0 ||
+        add_build(module) < 0)
         goto fail;
     if (PyModule_AddType(module, state->server_type) < 0 ||
         PyModule_AddType(module, state->pool_type) < 0 ||
         PyModule_AddType(module, state->router_type) < 0 ||
+        PyModule_AddType(module, state->plan_type) < 0 ||
+        PyModule_AddType(module, state->application_type) < 0 ||
+        PyModule_AddObjectRef(module, "RESPONSE_STARTED", state->response_started) < 0 ||
         PyModule_AddObjectRef(module, "ClientDisconnected", state->client_disconnected) < 0)
         goto fail;
     return 0;
@@ -310,11 +382,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     struct hfa_state *state = PyModule_GetState(module);
 
-    Py_VISIT(state->server_type);
-    Py_VISIT(state->call_type);
-    Py_VISIT(state->operation_type);
-    Py_VISIT(state->pool_type);
-    Py_VISIT(state->router_type);
+#define HFA_VISIT_TYPE(name, spec) Py_VISIT(state->name##_type);
+    HFA_TYPES(HFA_VISIT_TYPE)
+#undef HFA_VISIT_TYPE
     Py_VISIT(state->task_type);
     Py_VISIT(state->client_disconnected);
     return 0;
@@ -326,15 +396,19 @@ static int module_clear(PyObject *module)
 
     hfa_free_list_close(&state->free_calls);
     hfa_free_list_close(&state->free_operations);
-    Py_CLEAR(state->server_type);
-    Py_CLEAR(state->call_type);
-    Py_CLEAR(state->operation_type);
-    Py_CLEAR(state->pool_type);
-    Py_CLEAR(state->router_type);
+    hfa_free_list_close(&state->free_runs);
+#define HFA_CLEAR_TYPE(name, spec) Py_CLEAR(state->name##_type);
+    HFA_TYPES(HFA_CLEAR_TYPE)
+#undef HFA_CLEAR_TYPE
+    hfa_json_decoder_free(&state->json_decoder);
+    Py_CLEAR(state->json_dumps);
+    Py_CLEAR(state->json_dumps_options);
     Py_CLEAR(state->task_type);
     Py_CLEAR(state->client_disconnected);
     Py_CLEAR(state->empty_bytes);
+    Py_CLEAR(state->response_started);
     Py_CLEAR(state->task_kwnames);
+    Py_CLEAR(state->from_attributes_kwnames);
     Py_CLEAR(state->http_template);
     Py_CLEAR(state->websocket_template);
     Py_CLEAR(state->http_asgi);
@@ -360,6 +434,10 @@ static PyMethodDef module_methods[] = {
     {"adopt", adopt, METH_VARARGS, "adopt(fd, backlog): makes an inherited socket listen."},
     {"check_tls", check_tls, METH_O,
      "check_tls(settings): raises a ValueError that names what cannot be used."},
+    {"json_encode_response", json_encode_response, METH_VARARGS,
+     "json_encode_response(value, jsonable_encoder): JSONResponse(jsonable_encoder(value)).body."},
+    {"json_dumps", json_dumps, METH_O, "json_dumps(value): JSONResponse(value).body."},
+    {"json_loads", json_loads, METH_O, "json_loads(data): json.loads(data), of bytes."},
     {"unquote", unquote, METH_O, "unquote(path): a path's bytes as text."},
     {"query_pairs", query_pairs, METH_O, "query_pairs(query): (name, value) of a query's bytes."},
     {"query_list", query_list, METH_VARARGS, "query_list(query, name): the name's values."},

@@ -91,7 +91,7 @@ PyObject *hfa_scope_unquote(struct hfa_bytes path)
     return text;
 }
 
-static PyObject *make_headers(const struct hfa_state *state, const struct hfa_request *request)
+PyObject *hfa_scope_headers(const struct hfa_state *state, const struct hfa_request *request)
 {
     PyObject *headers = PyList_New((Py_ssize_t)request->field_count);
 
@@ -363,7 +363,7 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
         !set(scope, state->str_client, Py_NewRef(client)) ||
         !set(scope, state->str_scheme, Py_NewRef(scheme)) ||
         !set(scope, state->str_root_path, Py_NewRef(server->root_path)) ||
-        !set(scope, state->str_headers, make_headers(state, request)) ||
+        !set(scope, state->str_headers, hfa_scope_headers(state, request)) ||
         !set(scope, state->str_state, PyDict_Copy(server->lifespan_state)) ||
         !set(scope, state->str_path, path_of(server, request->path)) ||
         !set(scope, state->str_raw_path, raw_path_of(server, request->path)) ||

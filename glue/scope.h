@@ -13,6 +13,9 @@ int hfa_scope_init(struct hfa_state *state);
 /* A new dictionary of its own for this request; NULL with an exception. */
 PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *exchange);
 
+/* The fields of a request as a list of (name, value) in bytes; a new reference. */
+PyObject *hfa_scope_headers(const struct hfa_state *state, const struct hfa_request *request);
+
 /* A path as urllib.parse.unquote() decodes it: UTF-8, with U+FFFD for what is not. */
 PyObject *hfa_scope_unquote(struct hfa_bytes path);
 

@@ -3,7 +3,11 @@
 #include <math.h>
 
 #include "loop_bridge.h"
+#include "plan_run.h"
 #include "tls_settings.h"
+
+/* At the end, for `def` steps that still run. */
+#define POOL_TIMEOUT_NS UINT64_C(1000000000)
 
 static struct hfa_server_object *from_app(struct hfa_app *app)
 {
@@ -17,22 +21,43 @@ static void on_request(struct hfa_app *app, struct hfa_exchange *exchange)
 
     if (server->is_closing)
         hfa_exchange_release(exchange);
-    else
+    else if (server->application == NULL || exchange->request.is_websocket ||
+             !hfa_application_serve(server->application, server, exchange))
         hfa_asgi_call_start(server, exchange);
+}
+
+/* An exchange's data is a run of a compiled route, or the call of the application. */
+static struct hfa_run *run_of(const struct hfa_app *app, struct hfa_exchange *exchange)
+{
+    const struct hfa_server_object *server =
+        (const struct hfa_server_object *)((const char *)app -
+                                           offsetof(struct hfa_server_object, app_table));
+
+    return Py_IS_TYPE((PyObject *)exchange->app_data, server->state->run_type)
+               ? (struct hfa_run *)exchange->app_data
+               : NULL;
 }
 
 /* Body bytes, a message, or room to write: whoever waits looks again. */
 static void on_news(struct hfa_app *app, struct hfa_exchange *exchange)
 {
-    (void)app;
-    hfa_asgi_call_wake(exchange->app_data);
+    struct hfa_run *run = run_of(app, exchange);
+
+    if (run != NULL)
+        hfa_run_on_body(run);
+    else
+        hfa_asgi_call_wake(exchange->app_data);
 }
 
 static void on_disconnect(struct hfa_app *app, struct hfa_exchange *exchange)
 {
+    struct hfa_run *run = run_of(app, exchange);
     struct hfa_asgi_call *call = exchange->app_data;
 
-    (void)app;
+    if (run != NULL) {
+        hfa_run_on_disconnect(run);
+        return;
+    }
     call->is_disconnected = true;
     hfa_asgi_call_wake(call);
 }
@@ -43,7 +68,8 @@ static void on_shutdown(struct hfa_app *app, struct hfa_exchange *exchange)
 {
     struct hfa_asgi_call *call = exchange->app_data;
 
-    (void)app;
+    if (run_of(app, exchange) != NULL)
+        return;
     call->is_shutting_down = true;
     if (call->is_websocket || !call->response_started)
         return;
@@ -402,6 +428,11 @@ static PyObject *method_listen(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static void wake_reactor(void *reactor)
+{
+    hfa_reactor_wake(reactor);
+}
+
 /* asyncio's own loops have queues that can be looked at; others have none, or something else of
  * that name. */
 static void find_queues(struct hfa_server_object *server)
@@ -417,6 +448,19 @@ static void find_queues(struct hfa_server_object *server)
     Py_XDECREF(scheduled);
     Py_XDECREF(factory);
     PyErr_Clear();
+}
+
+static PyObject *method_serve(PyObject *self, PyObject *application)
+{
+    struct hfa_server_object *server = (struct hfa_server_object *)self;
+
+    if (application != Py_None && !Py_IS_TYPE(application, server->state->application_type)) {
+        PyErr_SetString(PyExc_TypeError, "serve(application): an Application or None");
+        return NULL;
+    }
+    Py_XSETREF(server->application,
+               application == Py_None ? NULL : (struct hfa_application *)Py_NewRef(application));
+    Py_RETURN_NONE;
 }
 
 static PyObject *method_attach(PyObject *self, PyObject *args)
@@ -437,6 +481,8 @@ static PyObject *method_attach(PyObject *self, PyObject *args)
     if (server->context == NULL)
         return NULL;
     server->loop = Py_NewRef(loop);
+    if (hfa_pool_new(server->state, wake_reactor, server->reactor, &server->pool) < 0)
+        return NULL;
     Py_SETREF(server->lifespan_state, Py_NewRef(state));
     server->is_foreign = selector_fd < 0;
     if (server->is_foreign) {
@@ -525,6 +571,10 @@ static PyObject *method_tasks(PyObject *self, PyObject *unused)
         if (each->task != NULL && PyList_Append(tasks, each->task) < 0)
             Py_CLEAR(tasks);
     }
+    for (struct hfa_run *each = server->runs; each != NULL && tasks != NULL; each = each->next) {
+        if (each->task != NULL && PyList_Append(tasks, each->task) < 0)
+            Py_CLEAR(tasks);
+    }
     return tasks;
 }
 
@@ -537,6 +587,10 @@ static void close_server(struct hfa_server_object *server)
     hfa_server_close(server->server);
     while (server->calls != NULL)
         hfa_asgi_call_abandon(server->calls);
+    while (server->runs != NULL)
+        hfa_run_abandon(server->runs);
+    hfa_pool_free(server->pool, POOL_TIMEOUT_NS);
+    server->pool = NULL;
     hfa_server_free(server->server);
     server->server = NULL;
     if (server->selector_watch.fd >= 0)
@@ -567,8 +621,10 @@ static PyObject *get_connections(PyObject *self, void *unused)
 
 static PyObject *get_pending(PyObject *self, void *unused)
 {
+    const struct hfa_server_object *server = (struct hfa_server_object *)self;
+
     (void)unused;
-    return PyLong_FromSize_t(((struct hfa_server_object *)self)->call_count);
+    return PyLong_FromSize_t(server->call_count + server->run_count);
 }
 
 static PyObject *get_requests(PyObject *self, void *unused)
@@ -623,6 +679,7 @@ static int server_traverse(PyObject *self, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(server->app);
+    Py_VISIT(server->application);
     Py_VISIT(server->lifespan_state);
     Py_VISIT(server->on_access);
     Py_VISIT(server->on_websocket);
@@ -638,6 +695,7 @@ static int server_clear(PyObject *self)
     struct hfa_server_object *server = (struct hfa_server_object *)self;
 
     Py_CLEAR(server->app);
+    Py_CLEAR(server->application);
     Py_CLEAR(server->lifespan_state);
     Py_CLEAR(server->on_access);
     Py_CLEAR(server->on_websocket);
@@ -676,6 +734,8 @@ static PyMethodDef server_methods[] = {
     {"listen", method_listen, METH_VARARGS, "listen(fd, shared): accepts from a listening socket."},
     {"load_tls", method_load_tls, METH_VARARGS,
      "load_tls(settings, ticket_secret): TLS, with the files as they are, for new connections."},
+    {"serve", method_serve, METH_O,
+     "serve(application): answers the requests that its compiled routes can answer."},
     {"attach", method_attach, METH_VARARGS,
      "attach(loop, state, selector_fd): joins a loop; returns the descriptor to watch, or -1."},
     {"turn", method_turn, METH_O,

@@ -2,7 +2,9 @@
 #ifndef HFA_SERVER_OBJECT_H
 #define HFA_SERVER_OBJECT_H
 
+#include "application.h"
 #include "asgi_call.h"
+#include "pool.h"
 #include "reactor.h"
 #include "server.h"
 #include "state.h"
@@ -30,7 +32,11 @@ struct hfa_server_object {
     PyObject *loop;                /* owned once attached */
     PyObject *context;             /* owned once attached: tasks start in copies of it */
     PyObject *ready;               /* owned: loop._ready, NULL for other loops than asyncio's */
-    struct hfa_asgi_call *calls;   /* in progress */
+    struct hfa_application *application; /* owned: compiled routes, or NULL */
+    struct hfa_pool *pool; /* owned once attached: for `def` steps of compiled routes */
+    struct hfa_run *runs;  /* in progress, as long as no call was made of them */
+    size_t run_count;
+    struct hfa_asgi_call *calls; /* in progress */
     size_t call_count;
     struct hfa_watch selector_watch; /* asyncio's own selector, nested */
     bool selector_ready;

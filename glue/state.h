@@ -6,6 +6,7 @@
 #include "free_list.h"
 #include "header_names.h"
 #include "switch_interval.h"
+#include "json_decode.h"
 
 /* Interned str objects, each `state->str_<name>`. */
 #define HFA_NAMES(X)                                                                               \
@@ -89,21 +90,43 @@
     X(_stopping, "_stopping")                                                                      \
     X(_task_factory, "_task_factory")                                                              \
     X(message, "message")                                                                          \
-    X(exception, "exception")
+    X(exception, "exception")                                                                      \
+    X(items, "items")                                                                              \
+    X(startswith, "startswith")                                                                    \
+    X(_sa, "_sa")                                                                                  \
+    X(from_attributes, "from_attributes")                                                          \
+    X(join, "join")                                                                                \
+    X(path_params, "path_params")                                                                  \
+    X(dependency_overrides, "dependency_overrides")                                                \
+    X(status_code, "status_code")                                                                  \
+    X(raw_headers, "raw_headers")                                                                  \
+    X(background, "background")                                                                    \
+    X(__call__, "__call__")
+
+/* Types of the module, each `state-><name>_type`, with the specification that it is made from. */
+#define HFA_TYPES(X)                                                                               \
+    X(server, hfa_server_object_spec)                                                              \
+    X(call, hfa_asgi_call_spec)                                                                    \
+    X(operation, hfa_operation_spec)                                                               \
+    X(pool, hfa_pool_object_spec)                                                                  \
+    X(router, hfa_router_object_spec)                                                              \
+    X(plan, hfa_plan_spec)                                                                         \
+    X(run, hfa_run_spec)                                                                           \
+    X(application, hfa_application_spec)
 
 struct hfa_pool;
 
 struct hfa_state {
-    PyTypeObject *server_type;
-    PyTypeObject *call_type;
-    PyTypeObject *operation_type;
-    PyTypeObject *pool_type;
-    PyTypeObject *router_type;
+#define HFA_DECLARE_TYPE(name, spec) PyTypeObject *name##_type;
+    HFA_TYPES(HFA_DECLARE_TYPE)
+#undef HFA_DECLARE_TYPE
     PyObject *task_type;           /* asyncio.Task */
     PyObject *client_disconnected; /* an OSError: send() to a WebSocket that is gone */
     PyObject *empty_bytes;
-    PyObject *task_kwnames;  /* ("loop", "context", "eager_start") */
-    PyObject *http_template; /* scopes to copy, in the keys' order */
+    PyObject *response_started; /* a message that stands for one that needs no sending any more */
+    PyObject *task_kwnames;     /* ("loop", "context", "eager_start") */
+    PyObject *from_attributes_kwnames; /* ("from_attributes",) */
+    PyObject *http_template;           /* scopes to copy, in the keys' order */
     PyObject *websocket_template;
     PyObject *http_asgi; /* {"version": ..., "spec_version": ...} */
     PyObject *websocket_asgi;
@@ -113,6 +136,10 @@ struct hfa_state {
     struct hfa_pool *pools; /* that are not freed: they end with the interpreter */
     bool stops_pools;       /* at the interpreter's exit */
     struct hfa_switch_interval switch_interval;
+    struct hfa_free_list free_runs;
+    struct hfa_json_decoder json_decoder;
+    PyObject *json_dumps;
+    PyObject *json_dumps_options; /* JSONResponse's keyword arguments */
 #define HFA_DECLARE(name, text) PyObject *str_##name;
     HFA_NAMES(HFA_DECLARE)
 #undef HFA_DECLARE

@@ -109,7 +109,20 @@ def _parser() -> argparse.ArgumentParser:
         "--reset-contextvars", dest="--reset-contextvars", action="store_true",
         help=argparse.SUPPRESS,
     )  # fmt: skip
+    _add_explain(commands)
     return parser
+
+
+def _add_explain(commands: Any) -> None:
+    explain = commands.add_parser(
+        "explain", usage="%(prog)s [APP] [--factory] [--app-dir DIR]",
+        help="tell which routes are native, and why the others are not",
+        description="Imports an application and tells which of its routes are compiled.",
+        allow_abbrev=False,
+    )  # fmt: skip
+    explain.add_argument("target", nargs="?", metavar="APP", help=_TARGET_HELP)
+    for name in ("factory", "app_dir"):
+        _add_setting(explain, name, _config.SETTINGS[name])
 
 
 class _ShowVersion(argparse.Action):
@@ -186,6 +199,24 @@ def _environment(path: str | None) -> Mapping[str, str]:
     return os.environ
 
 
+def _explain(parsed: argparse.Namespace) -> int:
+    from . import _importer, plans
+
+    config, _ = _config.from_sources(
+        {name: value for name in ("factory", "app_dir") if (value := getattr(parsed, name))},
+        os.environ,
+    )
+    _install.install_if_asked()
+    target = parsed.target or os.environ.get("HYPERFASTAPI_APP")
+    try:
+        app = _importer.load(target, app_dir=config.app_dir, factory=config.factory)
+        print(plans.describe(app))
+    except (_importer.ImportFromError, TypeError) as error:
+        print(f"hyperfastapi: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -196,6 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 2 when a setting can't be used.
     """
     parsed = _parser().parse_args(arguments)
+    if parsed.command == "explain":
+        return _explain(parsed)
     try:
         _check_flags_of_uvicorn(parsed)
         flags = _flags(parsed)

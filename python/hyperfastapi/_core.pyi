@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Literal, TypedDict, final
 
 _Scope = dict[str, Any]
@@ -52,6 +52,7 @@ class Server:
     def counters(self) -> dict[str, int]: ...
     def load_tls(self, settings: Mapping[str, Any], ticket_secret: bytes | None, /) -> None: ...
     def listen(self, fd: int, shared: bool, /) -> None: ...
+    def serve(self, application: Application | None, /) -> None: ...
     def attach(
         self, loop: asyncio.AbstractEventLoop, state: dict[str, Any], selector_fd: int, /
     ) -> int: ...
@@ -86,3 +87,47 @@ def bind_unix(path: str, *, mode: int, backlog: int) -> int: ...
 def adopt(fd: int, backlog: int, /) -> None: ...
 def check_tls(settings: Mapping[str, Any], /) -> None: ...
 def unquote(path: bytes, /) -> str: ...
+
+@final
+class Router:
+    """Routes in the order of the scan; see glue/router_object.h."""
+
+    def __new__(cls, specs: Iterable[tuple[Any, ...]]) -> Router: ...
+    def match(self, method: str, path: str, /) -> tuple[str, int | None, tuple[str, ...]]: ...
+
+@final
+class Plan:
+    """A compiled route, made of the route compiler's description."""
+
+    def __new__(cls, description: object, /) -> Plan: ...
+
+@final
+class Application:
+    """A FastAPI application's compiled routes, their guards and counters."""
+
+    def __new__(
+        cls,
+        app: object,
+        hooks: object,
+        recompile: Callable[[int | None], None],
+        unknown: tuple[str, ...],
+    ) -> Application: ...
+    def enter(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[_Message]],
+        send: Callable[[_Message], Awaitable[None]],
+        /,
+    ) -> Awaitable[None] | None: ...
+    def load(
+        self,
+        router: Router,
+        plans: tuple[Plan | None, ...],
+        guards: tuple[tuple[dict[str, Any], str, Any], ...],
+        lists: tuple[tuple[list[Any], tuple[Any, ...]], ...],
+        is_whole: bool,
+    ) -> None: ...
+    def replace(self, index: int, plan: Plan | None, /) -> None: ...
+    def counts(self) -> tuple[int, int, int, tuple[int, ...]]: ...
+
+RESPONSE_STARTED: _Message

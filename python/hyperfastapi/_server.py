@@ -11,7 +11,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hyperfastapi import _core
+from hyperfastapi import _compiled, _core
 from hyperfastapi._lifespan import Lifespan
 from hyperfastapi._loop import Attachment, new_event_loop
 
@@ -124,6 +124,7 @@ class Server:
         self._stop = asyncio.Event()
         if self._stop_requested:
             self._stop.set()
+        compiled = _compiled.prepare(self._app)
         lifespan = Lifespan(self._app, self.config.lifespan)
         await lifespan.startup()
         if lifespan.failed:
@@ -135,6 +136,8 @@ class Server:
             from hyperfastapi._tls import Certificates
 
             certificates = Certificates(self.config, core)
+        if compiled is not None and not self.config.root_path:
+            core.serve(compiled.core)
         attachment = Attachment(core, lifespan.state)
         try:
             while self._fds:

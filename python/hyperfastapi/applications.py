@@ -16,13 +16,24 @@ from fastapi.applications import FastAPI as _FastAPI  # noqa: E402
 if _typing.TYPE_CHECKING:
     from fastapi.applications import AppType as AppType
 
+# FastAPI's own class, even where install() has put ours in its place.
+_original = _FastAPI
+
 
 class FastAPI(_FastAPI):
-    """`fastapi.FastAPI` with `run_native()`; nothing else differs.
+    """`fastapi.FastAPI` with `run_native()` and compiled routes; nothing else differs.
 
     An application of this class runs under any ASGI server and under `TestClient` as well, and
     hyperfastapi serves an application of the original class as well as one of this.
     """
+
+    def build_middleware_stack(self) -> _typing.Any:
+        """Build the stack as FastAPI does, with compiled routes at its core."""
+        from . import _compiled
+
+        stack = super().build_middleware_stack()
+        _compiled.compile_stack(self, stack)
+        return stack
 
     def run_native(
         self,

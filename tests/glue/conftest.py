@@ -11,17 +11,29 @@ import contextlib
 import dataclasses
 import gc
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from hyperfastapi._config import Config
 from hyperfastapi._loop import new_event_loop
 from hyperfastapi._server import Server
 
 LOOPS = ("asyncio", "uvloop")
+
+# No timed assertions; HYPOTHESIS_EXAMPLES asks for more examples of each property.
+settings.register_profile(
+    "glue",
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "200")),
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("glue")
 
 
 @dataclasses.dataclass

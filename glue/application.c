@@ -1,0 +1,515 @@
+#include "application.h"
+
+#include "plan_run.h"
+#include "router_object.h"
+#include "scope.h"
+#include "server_object.h"
+
+/* --- Guards -------------------------------------------------------------------------------------
+ */
+
+static bool entries_hold(PyObject *guards)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(guards); i++) {
+        PyObject *guard = PyTuple_GET_ITEM(guards, i); /* borrowed */
+        PyObject *value = PyDict_GetItemWithError(PyTuple_GET_ITEM(guard, 0),
+                                                  PyTuple_GET_ITEM(guard, 1)); /* borrowed */
+        if (value != PyTuple_GET_ITEM(guard, 2)) {
+            PyErr_Clear();
+            return false;
+        }
+    }
+    return true;
+}
+
+/* FastAPI's own counter of changes does not see everything that changes a list of routes. */
+static bool lists_hold(PyObject *lists)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(lists); i++) {
+        PyObject *pair = PyTuple_GET_ITEM(lists, i); /* borrowed */
+        if (!hfa_list_equals_tuple(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1)))
+            return false;
+    }
+    return true;
+}
+
+static int recompile(struct hfa_application *application, PyObject *index)
+{
+    PyObject *done = PyObject_CallOneArg(application->recompile, index);
+
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* Everything is as when it was compiled, or has been compiled anew. */
+static bool is_current(struct hfa_application *application)
+{
+    if (application->router != NULL && entries_hold(application->guards) &&
+        lists_hold(application->lists))
+        return true;
+    if (recompile(application, Py_None) < 0) {
+        PyErr_WriteUnraisable((PyObject *)application);
+        return false;
+    }
+    return application->router != NULL && entries_hold(application->guards) &&
+           lists_hold(application->lists);
+}
+
+/* The live overrides, borrowed: NULL when there are none, or with an exception. */
+static PyObject *overrides_of(const struct hfa_application *application,
+                              const struct hfa_plan *plan)
+{
+    if (plan->overrides_of == Py_None)
+        return NULL;
+    PyObject *overrides = PyDict_GetItemWithError(
+        plan->overrides_of, application->state->str_dependency_overrides); /* borrowed */
+    if (overrides == NULL)
+        return NULL;
+    if (!PyDict_CheckExact(overrides)) {
+        PyErr_SetString(PyExc_TypeError, "dependency_overrides is not a dict");
+        return NULL;
+    }
+    return PyDict_Size(overrides) == 0 ? NULL : overrides;
+}
+
+static int plan_holds(const struct hfa_application *application, const struct hfa_plan *plan)
+{
+    PyObject *overrides = overrides_of(application, plan);
+
+    if (overrides == NULL && PyErr_Occurred())
+        return -1;
+    return hfa_plan_holds(plan, overrides);
+}
+
+/* The plan of a route, made anew if need be: borrowed; NULL: FastAPI's. */
+static struct hfa_plan *current_plan(struct hfa_application *application, uint32_t index)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        PyObject *plan = PyTuple_GET_ITEM(application->plans, (Py_ssize_t)index); /* borrowed */
+        if (plan == Py_None) {
+            application->bridged[index]++;
+            return NULL;
+        }
+        int holds = plan_holds(application, (struct hfa_plan *)plan);
+        if (holds > 0)
+            return (struct hfa_plan *)plan;
+        if (holds < 0) {
+            PyErr_Clear(); /* FastAPI will meet it, too */
+            break;
+        }
+        if (attempt == 0) {
+            PyObject *number = PyLong_FromUnsignedLong(index);
+            int status = number == NULL ? -1 : recompile(application, number);
+            Py_XDECREF(number);
+            if (status < 0) {
+                PyErr_WriteUnraisable((PyObject *)application);
+                break;
+            }
+            if ((Py_ssize_t)index >= PyTuple_GET_SIZE(application->plans))
+                break;
+        }
+    }
+    application->unguarded++;
+    return NULL;
+}
+
+static struct hfa_plan *select_plan(struct hfa_application *application, struct hfa_bytes method,
+                                    struct hfa_bytes path, struct hfa_route_match *match)
+{
+    if (!is_current(application)) {
+        application->unguarded++;
+        return NULL;
+    }
+    hfa_router_match(application->router, method, path, match);
+    if (match->kind != HFA_MATCH_FULL) {
+        if (match->kind == HFA_MATCH_OPAQUE)
+            application->bridged[match->index]++;
+        else
+            application->unrouted++;
+        return NULL;
+    }
+    return current_plan(application, match->index);
+}
+
+/* --- From our own server -------------------------------------------------------------------------
+ */
+
+static bool is_plain_path(struct hfa_bytes path)
+{
+    for (size_t i = 0; i < path.length; i++) {
+        if (path.data[i] == '%' || (unsigned char)path.data[i] >= 0x80)
+            return false;
+    }
+    return true;
+}
+
+static bool view_of_text(PyObject *text, struct hfa_bytes *view)
+{
+    Py_ssize_t length = 0;
+
+    view->data = PyUnicode_AsUTF8AndSize(text, &length);
+    view->length = (size_t)length;
+    return view->data != NULL;
+}
+
+bool hfa_application_serve(struct hfa_application *application, struct hfa_server_object *server,
+                           struct hfa_exchange *exchange)
+{
+    struct hfa_bytes path = exchange->request.path;
+    struct hfa_route_match match;
+    PyObject *text = NULL;
+    struct hfa_run *run = NULL;
+
+    if (!application->is_whole)
+        return false;
+    if (!is_plain_path(path)) {
+        text = hfa_scope_unquote(path);
+        if (text == NULL || !view_of_text(text, &path)) {
+            PyErr_Clear();
+            Py_XDECREF(text);
+            return false;
+        }
+    }
+    struct hfa_plan *plan = select_plan(application, exchange->request.method, path, &match);
+    if (plan != NULL && application->is_whole) {
+        run = hfa_run_new(application, server, exchange, plan, text, &match);
+        if (run == NULL)
+            PyErr_WriteUnraisable((PyObject *)application);
+    }
+    Py_XDECREF(text);
+    if (run == NULL)
+        return false;
+    application->compiled++;
+    hfa_run_begin(run);
+    return true;
+}
+
+/* --- From inside the middleware stack
+ * --------------------------------------------------------------- */
+
+/* What starlette._utils.get_route_path() gives: a new reference. */
+static PyObject *route_path(const struct hfa_state *state, PyObject *scope)
+{
+    PyObject *path = PyDict_GetItemWithError(scope, state->str_path);           /* borrowed */
+    PyObject *root_path = PyDict_GetItemWithError(scope, state->str_root_path); /* borrowed */
+
+    if (path == NULL || !PyUnicode_Check(path))
+        return NULL;
+    if (root_path == NULL || !PyUnicode_Check(root_path) || PyUnicode_GetLength(root_path) == 0)
+        return Py_NewRef(path);
+    Py_ssize_t prefix = PyUnicode_GetLength(root_path);
+    Py_ssize_t length = PyUnicode_GetLength(path);
+    Py_ssize_t starts = PyUnicode_Tailmatch(path, root_path, 0, PY_SSIZE_T_MAX, -1);
+    if (starts < 0)
+        return NULL;
+    if (starts == 0 || (length > prefix && PyUnicode_ReadChar(path, prefix) != '/'))
+        return Py_NewRef(path);
+    return PyUnicode_Substring(path, prefix, length);
+}
+
+static bool is_known(const struct hfa_application *application, PyObject *scope)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(application->unknown); i++) {
+        if (PyDict_Contains(scope, PyTuple_GET_ITEM(application->unknown, i)) != 0)
+            return false;
+    }
+    return true;
+}
+
+static PyObject *enter_plan(struct hfa_application *application, PyObject *scope, PyObject *receive,
+                            PyObject *send)
+{
+    const struct hfa_state *state = application->state;
+    PyObject *method = PyDict_GetItemWithError(scope, state->str_method); /* borrowed */
+    PyObject *path = method == NULL ? NULL : route_path(state, scope);
+    struct hfa_bytes method_view, path_view;
+    struct hfa_route_match match;
+    PyObject *run = NULL;
+
+    if (path == NULL || !PyUnicode_Check(method) || !view_of_text(method, &method_view) ||
+        !view_of_text(path, &path_view) || !is_known(application, scope)) {
+        PyErr_Clear();
+        application->unguarded++;
+    } else {
+        struct hfa_plan *plan = select_plan(application, method_view, path_view, &match);
+        if (plan != NULL) {
+            application->compiled++;
+            run = hfa_run_enter(application, plan, scope, receive, send, path, &match);
+            if (run == NULL) {
+                Py_DECREF(path);
+                return NULL;
+            }
+        }
+    }
+    Py_XDECREF(path);
+    return run == NULL ? Py_NewRef(Py_None) : run;
+}
+
+static PyObject *method_enter(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    struct hfa_application *application = (struct hfa_application *)self;
+
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "enter(scope, receive, send)");
+        return NULL;
+    }
+    if (!PyDict_CheckExact(args[0]))
+        Py_RETURN_NONE;
+    if (application->pending != NULL) {
+        PyObject *answering = hfa_run_resume(application, args[0], args[1], args[2]);
+        if (answering != NULL || PyErr_Occurred())
+            return answering;
+    }
+    return enter_plan(application, args[0], args[1], args[2]);
+}
+
+/* --- Encoders
+ * --------------------------------------------------------------------------------------- */
+
+struct hfa_json_encoder *hfa_application_take_encoder(struct hfa_application *application)
+{
+    struct hfa_json_encoder *encoder = &application->encoder;
+
+    if (!application->is_encoding) {
+        application->is_encoding = true;
+        return encoder;
+    }
+    encoder = PyMem_Malloc(sizeof(*encoder)); /* user code that encodes has let another one in */
+    if (encoder == NULL)
+        PyErr_NoMemory();
+    else
+        hfa_json_encoder_init(encoder, application->state, application->hooks.jsonable_encoder);
+    return encoder;
+}
+
+void hfa_application_give_back(struct hfa_application *application,
+                               struct hfa_json_encoder *encoder)
+{
+    if (encoder == &application->encoder) {
+        hfa_json_encoder_reset(encoder);
+        application->is_encoding = false;
+        return;
+    }
+    hfa_json_encoder_free(encoder);
+    PyMem_Free(encoder);
+}
+
+/* --- The object
+ * --------------------------------------------------------------------------------------- */
+
+static int read_hooks(struct hfa_hooks *hooks, PyObject *from)
+{
+#define HFA_READ_HOOK(name)                                                                        \
+    hooks->name = PyObject_GetAttrString(from, #name);                                             \
+    if (hooks->name == NULL)                                                                       \
+        return -1;
+    HFA_HOOKS(HFA_READ_HOOK)
+#undef HFA_READ_HOOK
+    return 0;
+}
+
+static PyObject *application_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"app", "hooks", "recompile", "unknown", NULL};
+    PyObject *app, *hooks, *recompile_call, *unknown;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO!:Application", keywords, &app, &hooks,
+                                     &recompile_call, &PyTuple_Type, &unknown))
+        return NULL;
+    struct hfa_application *self = PyObject_GC_New(struct hfa_application, type);
+    if (self == NULL)
+        return NULL;
+    memset((char *)self + sizeof(PyObject), 0, sizeof(*self) - sizeof(PyObject));
+    self->state = PyType_GetModuleState(type);
+    self->app = Py_NewRef(app);
+    self->recompile = Py_NewRef(recompile_call);
+    self->plans = PyTuple_New(0);
+    self->guards = PyTuple_New(0);
+    self->lists = PyTuple_New(0);
+    self->unknown = Py_NewRef(unknown);
+    PyObject_GC_Track(self);
+    if (self->plans == NULL || self->guards == NULL || self->lists == NULL ||
+        read_hooks(&self->hooks, hooks) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    hfa_json_encoder_init(&self->encoder, self->state, self->hooks.jsonable_encoder);
+    return (PyObject *)self;
+}
+
+static bool are_tuples(PyObject *items, PyTypeObject *first, Py_ssize_t size)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); i++) {
+        PyObject *item = PyTuple_GET_ITEM(items, i);
+        if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != size ||
+            !PyObject_TypeCheck(PyTuple_GET_ITEM(item, 0), first))
+            return false;
+    }
+    return true;
+}
+
+static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"router", "plans", "guards", "lists", "is_whole", NULL};
+    struct hfa_application *application = (struct hfa_application *)self;
+    PyObject *router, *plans, *guards, *lists;
+    int is_whole;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!O!p:load", keywords, &router,
+                                     &PyTuple_Type, &plans, &PyTuple_Type, &guards, &PyTuple_Type,
+                                     &lists, &is_whole))
+        return NULL;
+    if (!Py_IS_TYPE(router, application->state->router_type)) {
+        PyErr_SetString(PyExc_TypeError, "router has to be a Router");
+        return NULL;
+    }
+    if (!are_tuples(guards, &PyDict_Type, 3) || !are_tuples(lists, &PyList_Type, 2)) {
+        PyErr_SetString(PyExc_TypeError, "guards that cannot be checked");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(plans); i++) {
+        PyObject *plan = PyTuple_GET_ITEM(plans, i);
+        if (plan != Py_None && !Py_IS_TYPE(plan, application->state->plan_type)) {
+            PyErr_SetString(PyExc_TypeError, "plans are Plan objects or None");
+            return NULL;
+        }
+    }
+    uint64_t *bridged =
+        PyMem_Calloc((size_t)PyTuple_GET_SIZE(plans) + 1, sizeof(*application->bridged));
+    if (bridged == NULL)
+        return PyErr_NoMemory();
+    PyMem_Free(application->bridged);
+    application->bridged = bridged;
+    Py_XSETREF(application->router_object, Py_NewRef(router));
+    application->router = hfa_router_object_get(router);
+    Py_SETREF(application->plans, Py_NewRef(plans));
+    Py_SETREF(application->guards, Py_NewRef(guards));
+    Py_SETREF(application->lists, Py_NewRef(lists));
+    application->is_whole = is_whole;
+    Py_RETURN_NONE;
+}
+
+static PyObject *method_replace(PyObject *self, PyObject *args)
+{
+    struct hfa_application *application = (struct hfa_application *)self;
+    Py_ssize_t index;
+    PyObject *plan;
+
+    if (!PyArg_ParseTuple(args, "nO:replace", &index, &plan))
+        return NULL;
+    if (index < 0 || index >= PyTuple_GET_SIZE(application->plans) ||
+        (plan != Py_None && !Py_IS_TYPE(plan, application->state->plan_type))) {
+        PyErr_SetString(PyExc_ValueError, "no such route, or no plan");
+        return NULL;
+    }
+    PyObject *plans = PySequence_List(application->plans);
+    if (plans != NULL && PyList_SetItem(plans, index, Py_NewRef(plan)) == 0) { /* steals */
+        PyObject *tuple = PyList_AsTuple(plans);
+        Py_DECREF(plans);
+        if (tuple == NULL)
+            return NULL;
+        Py_SETREF(application->plans, tuple);
+        Py_RETURN_NONE;
+    }
+    Py_XDECREF(plans);
+    return NULL;
+}
+
+static PyObject *method_counts(PyObject *self, PyObject *unused)
+{
+    struct hfa_application *application = (struct hfa_application *)self;
+    Py_ssize_t count = PyTuple_GET_SIZE(application->plans);
+    PyObject *bridged = PyTuple_New(count);
+
+    (void)unused;
+    for (Py_ssize_t i = 0; i < count && bridged != NULL; i++) {
+        PyObject *number = PyLong_FromUnsignedLongLong(application->bridged[i]);
+        if (number == NULL)
+            Py_CLEAR(bridged);
+        else
+            PyTuple_SET_ITEM(bridged, i, number);
+    }
+    if (bridged == NULL)
+        return NULL;
+    return Py_BuildValue("(KKKN)", (unsigned long long)application->compiled,
+                         (unsigned long long)application->unrouted,
+                         (unsigned long long)application->unguarded, bridged);
+}
+
+static int application_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    struct hfa_application *application = (struct hfa_application *)self;
+
+    Py_VISIT(Py_TYPE(self));
+#define HFA_VISIT_HOOK(name) Py_VISIT(application->hooks.name);
+    HFA_HOOKS(HFA_VISIT_HOOK)
+#undef HFA_VISIT_HOOK
+    Py_VISIT(application->app);
+    Py_VISIT(application->recompile);
+    Py_VISIT(application->router_object);
+    Py_VISIT(application->plans);
+    Py_VISIT(application->guards);
+    Py_VISIT(application->lists);
+    Py_VISIT(application->unknown);
+    return 0;
+}
+
+static int application_clear(PyObject *self)
+{
+    struct hfa_application *application = (struct hfa_application *)self;
+
+    application->router = NULL;
+#define HFA_CLEAR_HOOK(name) Py_CLEAR(application->hooks.name);
+    HFA_HOOKS(HFA_CLEAR_HOOK)
+#undef HFA_CLEAR_HOOK
+    Py_CLEAR(application->app);
+    Py_CLEAR(application->recompile);
+    Py_CLEAR(application->router_object);
+    Py_CLEAR(application->plans);
+    Py_CLEAR(application->guards);
+    Py_CLEAR(application->lists);
+    Py_CLEAR(application->unknown);
+    return 0;
+}
+
+static void application_dealloc(PyObject *self)
+{
+    struct hfa_application *application = (struct hfa_application *)self;
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    hfa_json_encoder_free(&application->encoder);
+    application_clear(self);
+    PyMem_Free(application->bridged);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef application_methods[] = {
+    {"enter", (PyCFunction)(void (*)(void))method_enter, METH_FASTCALL,
+     "enter(scope, receive, send): an awaitable that answers, or None: FastAPI has to."},
+    {"load", (PyCFunction)(void (*)(void))method_load, METH_VARARGS | METH_KEYWORDS,
+     "load(router, plans, guards, lists, is_whole): what has been compiled."},
+    {"replace", method_replace, METH_VARARGS, "replace(index, plan): another plan for a route."},
+    {"counts", method_counts, METH_NOARGS,
+     "counts(): requests (compiled, unrouted, unguarded, bridged by route)."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot application_slots[] = {
+    {Py_tp_doc,
+     "Application(app, hooks, recompile, unknown): a FastAPI application's compiled routes."},
+    {Py_tp_new, application_new},
+    {Py_tp_dealloc, application_dealloc},
+    {Py_tp_traverse, application_traverse},
+    {Py_tp_clear, application_clear},
+    {Py_tp_methods, application_methods},
+    {0, NULL},
+};
+
+PyType_Spec hfa_application_spec = {
+    .name = "hyperfastapi._core.Application",
+    .basicsize = sizeof(struct hfa_application),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = application_slots,
+};

@@ -1,0 +1,144 @@
+/* A compiled route: what FastAPI would do for one request, as immutable steps.
+ *
+ * The route compiler (python/hyperfastapi/_route_compiler.py) reads FastAPI's live handler and
+ * describes it; this module checks the description once and turns it into arrays that a run
+ * (plan_run.h) walks without looking anything up by name.
+ *
+ * A frame is one dependant: a callable with the parameters that it takes. FastAPI solves a
+ * dependant depth first (its dependencies in order, each called; then its own parameters), so the
+ * steps of the whole graph are one list. Values of all frames live in one array of the run; those
+ * of a frame are consecutive and in the order of its keyword names, ready for a vectorcall.
+ *
+ * A plan is a Python object, immutable once made; every function needs the interpreter lock.
+ */
+#ifndef HFA_PLAN_H
+#define HFA_PLAN_H
+
+#include "bytes.h"
+#include "pool.h"
+#include "state.h"
+
+#define HFA_PLAN_FRAMES_MAX 64 /* bits of a run's `failed` */
+#define HFA_PLAN_PARAMS_MAX 8  /* parameters in one path */
+
+/* Where a parameter's value comes from. The numbers are the route compiler's. */
+enum hfa_source {
+    HFA_SOURCE_PATH,
+    HFA_SOURCE_QUERY,
+    HFA_SOURCE_HEADER,
+    HFA_SOURCE_COOKIE,
+    HFA_SOURCE_BODY,      /* the whole body */
+    HFA_SOURCE_BODY_ITEM, /* one key of a JSON object */
+    HFA_SOURCE_DELEGATED, /* FastAPI's own extraction, for a group of fields of one source */
+};
+
+/* What has to be done to a text value. Both short cuts give what pydantic would. */
+enum hfa_conversion {
+    HFA_CONVERT_VALIDATE, /* pydantic */
+    HFA_CONVERT_STR,      /* a str without constraints: the value itself */
+    HFA_CONVERT_INT,      /* an int without constraints: plain decimal digits here, else pydantic */
+};
+
+enum hfa_path_kind {
+    HFA_PATH_STR, /* str and path convertors */
+    HFA_PATH_INT,
+    HFA_PATH_FLOAT,
+    HFA_PATH_UUID,
+};
+
+/* One name under which a parameter may come. */
+struct hfa_alias {
+    struct hfa_bytes wire; /* header names lower-case; borrowed from `bytes` */
+    PyObject *bytes;       /* owned */
+    PyObject *text;        /* owned str: the key in a JSON object */
+    PyObject *location;    /* owned tuple, for errors */
+};
+
+struct hfa_parameter {
+    enum hfa_source source;
+    enum hfa_conversion conversion;
+    enum hfa_source delegated_source; /* HFA_SOURCE_DELEGATED */
+    bool is_list;
+    bool is_required;
+    bool validates_default;
+    unsigned slot;       /* among the frame's values */
+    unsigned path_index; /* HFA_SOURCE_PATH */
+    size_t alias_count;
+    struct hfa_alias *aliases; /* owned */
+    PyObject *field;           /* owned: ModelField; a list of them when delegated */
+    PyObject *validate;        /* owned: the validator's validate_python */
+    PyObject *default_value;   /* owned; NULL: a fresh one has to be asked for */
+};
+
+struct hfa_frame {
+    PyObject *call;          /* owned: what is called, overrides applied */
+    PyObject *original_call; /* owned: dependant.call, the key in dependency_overrides */
+    PyObject *dependant;     /* owned */
+    PyObject *kwnames;       /* owned tuple of str */
+    PyObject *scopes;        /* owned list of str, or NULL: SecurityScopes are not asked for */
+    unsigned first;          /* index of its first value; the one before is free for vectorcall */
+    unsigned value_count;
+    int parent;      /* frame that takes the result, -1 for the endpoint */
+    int parent_slot; /* -1: the result is not passed on */
+    unsigned cache_slot;
+    bool use_cache;
+    bool is_async;
+    bool is_pure; /* extracting its parameters runs no code of the user: any thread may */
+    int request_slot, response_slot, background_slot, scopes_slot; /* -1: not asked for */
+    int connection_slot;
+    size_t parameter_count;
+    struct hfa_parameter *parameters; /* owned */
+};
+
+enum hfa_body_kind {
+    HFA_BODY_NONE,
+    HFA_BODY_JSON,
+};
+
+enum hfa_respond_kind {
+    HFA_RESPOND_ENCODE, /* jsonable_encoder and json.dumps */
+    HFA_RESPOND_MODEL,  /* a response model, pydantic's JSON */
+    HFA_RESPOND_CLASS,  /* a response class of the user's choice: `make_response` */
+};
+
+struct hfa_plan {
+    PyObject_HEAD size_t frame_count;
+    struct hfa_frame *frames; /* owned; in the order of their calls, the endpoint last */
+    unsigned value_count;     /* of all frames, free places included */
+    unsigned cache_count;
+    bool needs_request; /* some frame takes the Request or the connection */
+    bool starts_async;
+    bool is_endpoint_async;
+
+    size_t path_param_count;
+    enum hfa_path_kind path_kinds[HFA_PLAN_PARAMS_MAX];
+    PyObject *path_names; /* owned tuple of str */
+
+    enum hfa_body_kind body;
+    bool strict_content_type;
+    PyObject *validate_json; /* owned or NULL: validate_json, for models that it reads as
+                                validate_python does */
+
+    enum hfa_respond_kind respond;
+    int status_code;             /* 0: the response class's own */
+    PyObject *response_field;    /* owned ModelField or NULL */
+    PyObject *response_validate; /* owned: validate_python; NULL: ask the field */
+    PyObject *to_json;           /* owned: the serializer's to_json */
+    PyObject *to_json_kwnames;   /* owned tuple */
+    PyObject *to_json_values;    /* owned tuple */
+    PyObject *make_response;     /* owned: (content, status or None, background) -> Response */
+
+    struct hfa_job_site site; /* what the pool has learnt of the `def` steps */
+
+    PyObject *info;          /* owned: the route compiler's own object, given to its functions */
+    PyObject *overrides_of;  /* owned: the dict that holds "dependency_overrides", or None */
+    PyObject *guard_objects; /* owned tuple of (object, name, expected) */
+};
+
+extern PyType_Spec hfa_plan_spec;
+
+/* False: something that the plan was made from has changed. `overrides` is the provider's live
+ * dictionary (borrowed), NULL when there is none. -1 with an exception. */
+int hfa_plan_holds(const struct hfa_plan *plan, PyObject *overrides);
+
+#endif

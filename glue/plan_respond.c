@@ -1,0 +1,523 @@
+/* The answer of a run: the endpoint's result, validated and serialised as FastAPI does, and sent.
+ */
+#include "await.h"
+#include "plan_run.h"
+#include "scope.h"
+#include "server_object.h"
+
+/* --- The response model ------------------------------------------------------------------------
+ */
+
+int hfa_run_validate_result(struct hfa_run *run)
+{
+    const struct hfa_plan *plan = run->plan;
+    const struct hfa_hooks *hooks = &run->application->hooks;
+    PyObject *args[] = {NULL, run->result, Py_True};
+
+    run->is_validated = true;
+    PyObject *value =
+        PyObject_Vectorcall(plan->response_validate, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                            run->application->state->from_attributes_kwnames);
+    if (value != NULL) {
+        Py_SETREF(run->result, value);
+        return 0;
+    }
+    if (!PyErr_ExceptionMatches(hooks->validation_error))
+        return -1;
+    PyObject *invalid = hfa_take_exception();
+    PyObject *method = hfa_run_method(run);
+    PyObject *root_path = method == NULL ? NULL : hfa_run_root_path(run);
+    PyObject *exception =
+        root_path == NULL
+            ? NULL
+            : PyObject_CallFunctionObjArgs(hooks->response_error, invalid, run->result, plan->info,
+                                           method, root_path, NULL);
+    Py_XDECREF(method);
+    Py_XDECREF(root_path);
+    Py_DECREF(invalid);
+    if (exception != NULL)
+        hfa_raise_exception(exception);
+    return -1;
+}
+
+/* --- Sending -----------------------------------------------------------------------------------
+ */
+
+struct outgoing {
+    int status;
+    struct hfa_bytes body;
+    PyObject *body_object; /* borrowed bytes that `body` is a view of; NULL: only for now */
+    PyObject *raw_headers; /* borrowed list: instead of the usual fields; NULL */
+    PyObject *more;        /* borrowed list, behind the usual fields; NULL */
+    PyObject *after;       /* borrowed: background, or NULL */
+};
+
+static int log_access(struct hfa_run *run, int status)
+{
+    if (run->server->on_access == Py_None)
+        return 0;
+    PyObject *code = PyLong_FromLong(status);
+    PyObject *scope = run->scope == NULL && run->exchange != NULL
+                          ? hfa_scope_new(run->server, run->exchange)
+                          : Py_XNewRef(run->scope);
+    int result = -1;
+    if (code != NULL && scope != NULL)
+        result = hfa_server_object_log_access(run->server, scope, code);
+    Py_XDECREF(scope);
+    Py_XDECREF(code);
+    return result;
+}
+
+static enum hfa_status write_out(struct hfa_exchange *exchange, int status,
+                                 const struct hfa_field *fields, size_t count,
+                                 struct hfa_bytes body, PyObject *owner)
+{
+    enum hfa_status outcome = hfa_exchange_start(exchange, status, fields, count, false);
+
+    if (outcome != HFA_OK)
+        return outcome;
+    if (owner == NULL || body.length < HFA_OUTPUT_BORROW_MIN)
+        return hfa_exchange_write(exchange, body, NULL, true);
+    return hfa_exchange_write(exchange, body, Py_NewRef(owner), true);
+}
+
+static size_t write_decimal(size_t number, char *text)
+{
+    char digits[24];
+    size_t length = 0;
+
+    do
+        digits[length++] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    for (size_t i = 0; i < length; i++)
+        text[i] = digits[length - 1 - i];
+    return length;
+}
+
+/* The usual fields of JSON, and what dependencies have added. `listed` keeps what the fields borrow
+ * from: free it, and *all if it is not `listed`'s, afterwards. -1 with an exception. */
+static int make_fields(const struct outgoing *out, struct hfa_field usual[2], char length[24],
+                       struct hfa_asgi_fields *listed, struct hfa_field **all, size_t *count)
+{
+    PyObject *list = out->raw_headers != NULL ? out->raw_headers : out->more;
+
+    if (hfa_asgi_fields_read(listed, list) < 0)
+        return -1;
+    *all = listed->fields;
+    *count = listed->count;
+    if (out->raw_headers != NULL)
+        return 0;
+    size_t digits = write_decimal(out->body.length, length);
+    usual[0] = (struct hfa_field){HFA_BYTES_INIT("content-length"), {length, digits}};
+    usual[1] =
+        (struct hfa_field){HFA_BYTES_INIT("content-type"), HFA_BYTES_INIT("application/json")};
+    if (listed->count == 0) {
+        *all = usual;
+        *count = 2;
+        return 0;
+    }
+    *count = listed->count + 2;
+    *all = PyMem_Calloc(*count, sizeof(**all));
+    if (*all == NULL) {
+        hfa_asgi_fields_free(listed);
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(*all, usual, 2 * sizeof(**all));
+    memcpy(*all + 2, listed->fields, listed->count * sizeof(**all));
+    return 0;
+}
+
+static int write_native(struct hfa_exchange *exchange, const struct outgoing *out)
+{
+    struct hfa_field usual[2];
+    struct hfa_asgi_fields listed;
+    struct hfa_field *fields;
+    size_t count;
+    char length[24];
+
+    if (make_fields(out, usual, length, &listed, &fields, &count) < 0)
+        return -1;
+    enum hfa_status outcome =
+        write_out(exchange, out->status, fields, count, out->body, out->body_object);
+    if (fields != usual && fields != listed.fields)
+        PyMem_Free(fields);
+    hfa_asgi_fields_free(&listed);
+    return hfa_asgi_check(outcome);
+}
+
+/* Straight to the exchange. */
+static int send_native(struct hfa_run *run, const struct outgoing *out)
+{
+    struct hfa_exchange *exchange = hfa_run_exchange(run);
+
+    run->response_started = true;
+    if (run->call != NULL)
+        run->call->response_started = true;
+    if (exchange != NULL &&
+        exchange->stream != NULL) { /* else the client has gone: nobody is told */
+        if (log_access(run, out->status) < 0)
+            return -1;
+        int result = write_native(exchange, out);
+        hfa_server_object_output(run->server, HFA_OUTPUT_SOON);
+        if (result < 0)
+            return -1;
+    }
+    if (run->call != NULL) {
+        run->call->response_complete = true;
+        hfa_asgi_call_wake(run->call);
+    }
+    run->phase = HFA_RUN_SENT;
+    return 0;
+}
+
+static int append_pair(PyObject *list, const char *name, PyObject *value)
+{
+    PyObject *pair = value == NULL ? NULL : Py_BuildValue("(yN)", name, value);
+    int status = pair == NULL ? -1 : PyList_Append(list, pair);
+
+    Py_XDECREF(pair);
+    return status;
+}
+
+static PyObject *header_list(const struct outgoing *out)
+{
+    char length[24];
+
+    if (out->raw_headers != NULL)
+        return Py_NewRef(out->raw_headers);
+    PyObject *list = PyList_New(0);
+    if (list == NULL)
+        return NULL;
+    size_t digits = write_decimal(out->body.length, length);
+    if (append_pair(list, "content-length", PyBytes_FromStringAndSize(length, (Py_ssize_t)digits)) <
+            0 ||
+        append_pair(list, "content-type", PyBytes_FromString("application/json")) < 0)
+        Py_CLEAR(list);
+    if (list != NULL && out->more != NULL) {
+        PyObject *longer = PySequence_InPlaceConcat(list, out->more);
+        Py_XSETREF(list, longer);
+    }
+    return list;
+}
+
+static PyObject *message_of(const struct hfa_state *state, PyObject *type, PyObject *key,
+                            PyObject *value)
+{
+    PyObject *message = PyDict_New();
+
+    if (message == NULL || value == NULL || PyDict_SetItem(message, state->str_type, type) < 0 ||
+        PyDict_SetItem(message, key, value) < 0)
+        Py_CLEAR(message);
+    return message;
+}
+
+/* Through the send() that the run was entered with: two messages, as Response.__call__ sends. */
+static int send_messages(struct hfa_run *run, const struct outgoing *out)
+{
+    const struct hfa_state *state = run->application->state;
+    PyObject *status = PyLong_FromLong(out->status);
+    PyObject *headers = header_list(out);
+    PyObject *start = message_of(state, state->str_http_response_start, state->str_status, status);
+
+    Py_XDECREF(status);
+    if (start == NULL || headers == NULL ||
+        PyDict_SetItem(start, state->str_headers, headers) < 0) {
+        Py_XDECREF(start);
+        Py_XDECREF(headers);
+        return -1;
+    }
+    Py_DECREF(headers);
+    Py_XSETREF(run->response_body,
+               out->body_object != NULL
+                   ? Py_NewRef(out->body_object)
+                   : PyBytes_FromStringAndSize(out->body.data, (Py_ssize_t)out->body.length));
+    run->response_started = true;
+    run->phase = HFA_RUN_STARTED;
+    PyObject *sending = run->response_body == NULL ? NULL : PyObject_CallOneArg(run->send, start);
+    Py_DECREF(start);
+    return hfa_run_await(run, sending);
+}
+
+int hfa_run_send_body(struct hfa_run *run)
+{
+    const struct hfa_state *state = run->application->state;
+    PyObject *message =
+        message_of(state, state->str_http_response_body, state->str_body, run->response_body);
+    PyObject *sending = message == NULL ? NULL : PyObject_CallOneArg(run->send, message);
+
+    Py_XDECREF(message);
+    Py_CLEAR(run->response_body);
+    run->phase = HFA_RUN_SENT;
+    return hfa_run_await(run, sending);
+}
+
+static int send_out(struct hfa_run *run, const struct outgoing *out)
+{
+    Py_XSETREF(run->after, Py_XNewRef(out->after));
+    return run->server != NULL ? send_native(run, out) : send_messages(run, out);
+}
+
+/* --- Response objects ---------------------------------------------------------------------------
+ */
+
+/* send(), noticing the start of the response. */
+static PyObject *method_send_noticing(PyObject *self, PyObject *message)
+{
+    struct hfa_run *run = (struct hfa_run *)self;
+    const struct hfa_state *state = run->application->state;
+
+    PyObject *type = PyObject_GetItem(message, state->str_type);
+    if (type == NULL)
+        return NULL;
+    int is_start = PyObject_RichCompareBool(type, state->str_http_response_start, Py_EQ);
+    Py_DECREF(type);
+    if (is_start < 0)
+        return NULL;
+    if (is_start)
+        run->response_started = true;
+    return PyObject_CallOneArg(run->send, message);
+}
+
+static PyMethodDef send_noticing_def = {"send", method_send_noticing, METH_O,
+                                        "Returns a coroutine that takes an ASGI message."};
+
+/* Lets the response send itself: streams, files, classes with a __call__ of their own. */
+static int send_by_itself(struct hfa_run *run, PyObject *response)
+{
+    if (hfa_run_need_call(run) < 0)
+        return -1;
+    PyObject *send = run->server != NULL ? Py_NewRef(run->send)
+                                         : PyCFunction_New(&send_noticing_def, (PyObject *)run);
+    PyObject *sending =
+        send == NULL ? NULL
+                     : PyObject_CallFunctionObjArgs(response, run->scope, run->receive, send, NULL);
+    Py_XDECREF(send);
+    run->phase = HFA_RUN_SENT;
+    run->is_sent_by_app = true;
+    return hfa_run_await(run, sending);
+}
+
+static bool has_plain_call(const struct hfa_run *run, PyObject *response)
+{
+    PyObject *call =
+        PyObject_GetAttr((PyObject *)Py_TYPE(response), run->application->state->str___call__);
+
+    if (call == NULL)
+        PyErr_Clear();
+    Py_XDECREF(call); /* only compared */
+    return call == run->application->hooks.response_call;
+}
+
+int hfa_run_send_response(struct hfa_run *run, PyObject *response)
+{
+    const struct hfa_state *state = run->application->state;
+    struct outgoing out = {0};
+    PyObject *status = NULL, *headers = NULL, *body = NULL, *after = NULL;
+    int result = -1;
+
+    Py_XSETREF(run->response, Py_NewRef(response));
+    if (!has_plain_call(run, response))
+        return send_by_itself(run, response);
+    status = PyObject_GetAttr(response, state->str_status_code);
+    headers = status == NULL ? NULL : PyObject_GetAttr(response, state->str_raw_headers);
+    body = headers == NULL ? NULL : PyObject_GetAttr(response, state->str_body);
+    after = body == NULL ? NULL : PyObject_GetAttr(response, state->str_background);
+    if (after == NULL)
+        goto done;
+    int overflow = 0;
+    long code = PyLong_AsLongAndOverflow(status, &overflow);
+    if (code == -1 && PyErr_Occurred())
+        goto done;
+    if (!PyBytes_CheckExact(body) || !PyList_CheckExact(headers) || overflow != 0 || code < 200 ||
+        code > 999) {
+        result = send_by_itself(run, response);
+        goto done;
+    }
+    out.status = (int)code;
+    out.raw_headers = headers;
+    out.body = (struct hfa_bytes){PyBytes_AS_STRING(body), (size_t)PyBytes_GET_SIZE(body)};
+    out.body_object = body;
+    out.after = after == Py_None ? NULL : after;
+    result = send_out(run, &out);
+done:
+    Py_XDECREF(status);
+    Py_XDECREF(headers);
+    Py_XDECREF(body);
+    Py_XDECREF(after);
+    return result;
+}
+
+/* --- From the endpoint's result ------------------------------------------------------------------
+ */
+
+static int is_response(const struct hfa_run *run, PyObject *result)
+{
+    PyTypeObject *type = Py_TYPE(result);
+
+    if (type == &PyDict_Type || type == &PyList_Type || type == &PyUnicode_Type ||
+        result == Py_None)
+        return 0;
+    return PyObject_IsInstance(result, run->application->hooks.response_type);
+}
+
+static int respond_with_object(struct hfa_run *run)
+{
+    const struct hfa_state *state = run->application->state;
+
+    if (run->background != NULL) {
+        PyObject *own = PyObject_GetAttr(run->result, state->str_background);
+        if (own == NULL)
+            return -1;
+        Py_DECREF(own); /* only compared */
+        if (own == Py_None &&
+            PyObject_SetAttr(run->result, state->str_background, run->background) < 0)
+            return -1;
+    }
+    return hfa_run_send_response(run, run->result);
+}
+
+/* The status that dependencies have set, else the route's; 0: the response class's own. */
+static int status_of(const struct hfa_run *run, int *status)
+{
+    *status = run->plan->status_code;
+    if (run->injected_response == NULL)
+        return 0;
+    PyObject *code =
+        PyObject_GetAttr(run->injected_response, run->application->state->str_status_code);
+    if (code == NULL)
+        return -1;
+    int truth = PyObject_IsTrue(code);
+    long number = truth > 0 ? PyLong_AsLong(code) : 0;
+    Py_DECREF(code);
+    if (truth < 0 || (number == -1 && PyErr_Occurred()))
+        return -1;
+    if (truth > 0)
+        *status = number < 0 || number > 9999 ? 9999 : (int)number;
+    return 0;
+}
+
+static PyObject *injected_headers(const struct hfa_run *run)
+{
+    if (run->injected_response == NULL)
+        return NULL;
+    return PyObject_GetAttr(run->injected_response, run->application->state->str_raw_headers);
+}
+
+/* 1xx, 204, 205, 304: what FastAPI makes of them. Takes `content`, bytes. */
+static int respond_bodiless(struct hfa_run *run, int status, PyObject *content)
+{
+    PyObject *code = PyLong_FromLong(status);
+    PyObject *response =
+        code == NULL || content == NULL
+            ? NULL
+            : PyObject_CallFunctionObjArgs(
+                  run->application->hooks.bodiless_response, content, code,
+                  run->background == NULL ? Py_None : run->background,
+                  run->injected_response == NULL ? Py_None : run->injected_response, NULL);
+    Py_XDECREF(code);
+    Py_XDECREF(content);
+    int result = response == NULL ? -1 : hfa_run_send_response(run, response);
+    Py_XDECREF(response);
+    return result;
+}
+
+/* JSON in bytes, or in the encoder's buffer. */
+static int respond_json(struct hfa_run *run, struct hfa_bytes body, PyObject *object)
+{
+    struct outgoing out = {.body = body, .body_object = object, .after = run->background};
+
+    if (status_of(run, &out.status) < 0)
+        return -1;
+    if (out.status == 0)
+        out.status = 200;
+    if (out.status < 200 || out.status == 204 || out.status == 205 || out.status == 304 ||
+        out.status > 999)
+        return respond_bodiless(
+            run, out.status,
+            object != NULL ? Py_NewRef(object)
+                           : PyBytes_FromStringAndSize(body.data, (Py_ssize_t)body.length));
+    PyObject *more = injected_headers(run);
+    if (more == NULL && PyErr_Occurred())
+        return -1;
+    out.more = more;
+    int result = send_out(run, &out);
+    Py_XDECREF(more);
+    return result;
+}
+
+static int respond_encoded(struct hfa_run *run)
+{
+    struct hfa_json_encoder *encoder = hfa_application_take_encoder(run->application);
+
+    if (encoder == NULL)
+        return -1;
+    int result = hfa_json_encode(encoder, run->result);
+    if (result == 0)
+        result = respond_json(run, (struct hfa_bytes){encoder->data, encoder->length}, NULL);
+    hfa_application_give_back(run->application, encoder);
+    return result;
+}
+
+static int respond_model(struct hfa_run *run)
+{
+    const struct hfa_plan *plan = run->plan;
+    Py_ssize_t count = PyTuple_GET_SIZE(plan->to_json_values);
+    PyObject *args[20];
+
+    if (count + 2 > (Py_ssize_t)(sizeof(args) / sizeof(args[0]))) {
+        PyErr_SetString(PyExc_SystemError, "too many options of a response model");
+        return -1;
+    }
+    args[1] = run->result;
+    for (Py_ssize_t i = 0; i < count; i++)
+        args[2 + i] = PyTuple_GET_ITEM(plan->to_json_values, i);
+    PyObject *json = PyObject_Vectorcall(plan->to_json, args + 1,
+                                         1 | PY_VECTORCALL_ARGUMENTS_OFFSET, plan->to_json_kwnames);
+    if (json == NULL)
+        return -1;
+    int result = -1;
+    if (!PyBytes_CheckExact(json))
+        PyErr_SetString(PyExc_TypeError, "to_json() has to give bytes");
+    else
+        result = respond_json(
+            run, (struct hfa_bytes){PyBytes_AS_STRING(json), (size_t)PyBytes_GET_SIZE(json)}, json);
+    Py_DECREF(json);
+    return result;
+}
+
+static int respond_with_class(struct hfa_run *run)
+{
+    PyObject *response = PyObject_CallFunctionObjArgs(
+        run->plan->make_response, run->result,
+        run->injected_response == NULL ? Py_None : run->injected_response,
+        run->background == NULL ? Py_None : run->background, NULL);
+
+    if (response == NULL)
+        return -1;
+    int result = hfa_run_send_response(run, response);
+    Py_DECREF(response);
+    return result;
+}
+
+int hfa_run_respond(struct hfa_run *run)
+{
+    int answer = is_response(run, run->result);
+
+    if (answer < 0)
+        return -1;
+    if (answer > 0)
+        return respond_with_object(run);
+    if (run->plan->response_validate != NULL && !run->is_validated &&
+        hfa_run_validate_result(run) < 0)
+        return -1;
+    switch (run->plan->respond) {
+    case HFA_RESPOND_ENCODE:
+        return respond_encoded(run);
+    case HFA_RESPOND_MODEL:
+        return respond_model(run);
+    case HFA_RESPOND_CLASS:
+        return respond_with_class(run);
+    }
+    return -1;
+}

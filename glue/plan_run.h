@@ -1,0 +1,166 @@
+/* A run: one request on its way through a plan.
+ *
+ * It begins without a task. As long as only C and `def` steps are due it goes on so, in the loop
+ * thread and in worker threads; from the first `await` on it is the coroutine of a real
+ * asyncio.Task (our server) or is awaited by the application's middleware stack (`enter`).
+ *
+ * A request of our own server is answered from its exchange. When Python code has to see the
+ * request (a Request parameter, a streaming response, an exception for FastAPI's own handlers) the
+ * run makes an ASGI call (asgi_call.h) of it, which then owns the exchange.
+ *
+ * Loop thread, but for hfa_run_work().
+ */
+#ifndef HFA_PLAN_RUN_H
+#define HFA_PLAN_RUN_H
+
+#include "application.h"
+#include "asgi_call.h"
+#include "plan.h"
+#include "pool.h"
+
+#define HFA_RUN_INLINE_VALUES 40
+
+enum hfa_run_state {
+    HFA_RUN_NEW,
+    HFA_RUN_RUNNING,
+    HFA_RUN_SUSPENDED,
+    HFA_RUN_DONE,
+};
+
+/* What is due next. */
+enum hfa_run_phase {
+    HFA_RUN_READS,    /* the body has to be read */
+    HFA_RUN_PARSES,   /* it has been read */
+    HFA_RUN_EXTRACTS, /* parameters of frame `frame` */
+    HFA_RUN_CALLS,    /* its callable */
+    HFA_RUN_WORKS,    /* in a worker thread */
+    HFA_RUN_RESPONDS, /* the endpoint has returned */
+    HFA_RUN_STARTED,  /* response.start is sent (ASGI), the body is due */
+    HFA_RUN_SENT,     /* the response is sent; background tasks are due */
+    HFA_RUN_UNWINDS,  /* exit stacks that the user's code has put something on */
+    HFA_RUN_FAILS,    /* `exception` has to be answered */
+    HFA_RUN_ENDS,     /* the last await: what comes of it is the run's end */
+};
+
+struct hfa_run {
+    PyObject_HEAD struct hfa_application *application; /* owned */
+    struct hfa_plan *plan;                             /* owned */
+    struct hfa_server_object *server;                  /* owned; NULL when entered with a scope */
+    struct hfa_exchange *exchange; /* NULL when entered, released, or the call's */
+    struct hfa_asgi_call *call;    /* owned; NULL until Python has to see the request */
+    struct hfa_run *next;          /* the server's runs, or the application's pending ones */
+    struct hfa_run **link;
+    const struct hfa_request *head;   /* the exchange's, or `entered` */
+    PyObject *scope, *receive, *send; /* owned; NULL until there are some */
+    PyObject *outer_path_params;      /* owned dict or NULL: of the mounts around the router */
+    PyObject *headers;                /* owned: keeps what `entered` borrows from */
+    PyObject *path;                   /* owned: str whose UTF-8 `params` are views of; or NULL */
+    PyObject *task;                   /* owned while it is suspended */
+    PyObject *awaiting;               /* owned */
+    PyObject *errors;                 /* owned list or NULL */
+    PyObject *body;                   /* owned: what FastAPI calls the body; NULL: Undefined */
+    PyObject *pieces;                 /* owned list: of a body that is still coming */
+    PyObject *body_bytes;             /* owned */
+    PyObject *model;                  /* owned: the body as validate_json gave it */
+    PyObject *request;                /* owned */
+    PyObject *injected_response;      /* owned */
+    PyObject *background;             /* owned: BackgroundTasks of the dependencies */
+    PyObject *result;                 /* owned: the endpoint's */
+    PyObject *response;               /* owned: the Response object that is being sent */
+    PyObject *response_body;          /* owned: bytes to send after response.start */
+    PyObject *after;                  /* owned: background of the response that was sent */
+    PyObject *context;                /* owned: what steps in worker threads copy */
+    PyObject *exception;              /* owned */
+    PyObject *future;                 /* owned: what the task waits on while a worker works */
+    struct hfa_job job;
+    enum hfa_run_state state;
+    enum hfa_run_phase phase;
+    unsigned frame;
+    uint64_t failed; /* frames with invalid parameters, in themselves or below */
+    bool is_driven;  /* somebody steps the run as a coroutine */
+    bool in_worker;
+    bool is_validated; /* the response model has been applied to `result` */
+    bool response_started;
+    bool is_disconnected;
+    bool awaits_frame;   /* `awaiting` is what the current frame's callable has returned */
+    bool is_answered;    /* FastAPI's own handlers have been asked */
+    bool is_counted;     /* among the server's runs */
+    bool is_sent_by_app; /* the response was sent by its own __call__, background included */
+    struct hfa_bytes params[HFA_PLAN_PARAMS_MAX];
+    struct hfa_request entered; /* the head as the scope tells it */
+    PyObject **values;          /* inline, or allocated when there are many */
+    PyObject **cache;
+    size_t owned_count; /* of `values`, cache included */
+    PyObject *inline_values[HFA_RUN_INLINE_VALUES];
+};
+
+extern PyType_Spec hfa_run_spec;
+
+/* A run for a request of our own server; takes the application's reference to `exchange`. `path`
+ * (borrowed, may be NULL) is what the match's parameters point into when that is not the request.
+ * NULL with an exception: nothing was taken. Otherwise begin it with hfa_run_begin(). */
+struct hfa_run *hfa_run_new(struct hfa_application *application, struct hfa_server_object *server,
+                            struct hfa_exchange *exchange, struct hfa_plan *plan, PyObject *path,
+                            const struct hfa_route_match *match);
+
+/* Runs it as far as it goes at once. Takes the reference. */
+void hfa_run_begin(struct hfa_run *run);
+
+/* An awaitable for a request that FastAPI's middleware stack has brought: a new reference. */
+PyObject *hfa_run_enter(struct hfa_application *application, struct hfa_plan *plan, PyObject *scope,
+                        PyObject *receive, PyObject *send, PyObject *path,
+                        const struct hfa_route_match *match);
+
+/* Of a run that waits for its body. */
+void hfa_run_on_body(struct hfa_run *run);
+void hfa_run_on_disconnect(struct hfa_run *run);
+
+/* The server closes for good: gives the exchange back before the run is done. */
+void hfa_run_abandon(struct hfa_run *run);
+
+/* The run that wants to resume with this scope, taken out of the pending ones: a new reference to
+ * the coroutine that answers its exception. NULL without an exception: none does. */
+PyObject *hfa_run_resume(struct hfa_application *application, PyObject *scope, PyObject *receive,
+                         PyObject *send);
+
+/* For the parts of a run. */
+
+/* Extracts and validates the parameters of a frame into the run's values. What is invalid is in
+ * run->errors and run->failed. -1 with an exception. plan_extract.c */
+int hfa_run_extract(struct hfa_run *run, unsigned index);
+
+/* The value of a header, as Starlette's Headers.get() gives it; absent: NULL without exception. */
+PyObject *hfa_run_header(const struct hfa_run *run, struct hfa_bytes name);
+
+/* Makes the body of the bytes that were read. -1 with the exception that FastAPI raises.
+ * plan_extract.c */
+int hfa_run_parse_body(struct hfa_run *run);
+/* Sees to it that run->body is set where there is a body, parsing what validate_json took. */
+int hfa_run_need_body(struct hfa_run *run);
+
+/* {name: value} of the path's parameters, those of outer mounts first; a new reference. */
+PyObject *hfa_run_path_params(struct hfa_run *run);
+
+/* Applies the response model to run->result. Any thread. plan_respond.c */
+int hfa_run_validate_result(struct hfa_run *run);
+
+/* Begins to answer with run->result. 0: sent, or on its way (run->awaiting, run->phase tell); -1
+ * with an exception. plan_respond.c */
+int hfa_run_respond(struct hfa_run *run);
+/* As above with a Response object, which becomes run->response. */
+int hfa_run_send_response(struct hfa_run *run, PyObject *response);
+/* response.start has been sent: sends the body (ASGI). */
+int hfa_run_send_body(struct hfa_run *run);
+
+/* Makes scope, receive, send of a request of our own server. -1 with an exception. plan_run.c */
+int hfa_run_need_call(struct hfa_run *run);
+/* Sets run->awaiting to what `await object` steps. Takes `object`, which may be NULL with an
+ * exception set. */
+int hfa_run_await(struct hfa_run *run, PyObject *object);
+/* The exchange to answer to, NULL when the client has gone or the run was entered. */
+struct hfa_exchange *hfa_run_exchange(const struct hfa_run *run);
+/* The request's method and root_path, new references. */
+PyObject *hfa_run_method(const struct hfa_run *run);
+PyObject *hfa_run_root_path(const struct hfa_run *run);
+
+#endif

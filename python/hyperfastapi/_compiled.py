@@ -1,0 +1,267 @@
+"""An application's compiled routes: made at its first request, guarded, made anew when it changes.
+
+The way in is the exception middleware of the application's own stack (`prepare`): its class becomes
+one that asks the C core first and is Starlette's otherwise. Under our own server, requests of an
+application without middleware of the user's do not even get there: the server asks the core itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import Receive, Scope, Send
+
+from . import _core, _fastapi, _route_compiler, _route_paths
+from ._fastapi import EffectiveRoute, Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of one route.
+
+    Attributes:
+        path: its path template; empty where it has none.
+        methods: those that it answers, sorted; empty: any, or not by method.
+        name: of the endpoint, or of the kind of route.
+        reason: why it is left to FastAPI's own code; None: it is compiled.
+        is_mount: whether it is a mount, whose application answers.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    name: str
+    reason: str | None
+    is_mount: bool
+
+
+def _name_of(route: EffectiveRoute) -> str:
+    effective = route.effective
+    endpoint = getattr(effective, "endpoint", None)
+    if endpoint is None:
+        return type(route.route).__name__
+    return str(getattr(endpoint, "__name__", type(endpoint).__name__))
+
+
+def _verdict(route: EffectiveRoute, reason: str | None) -> Verdict:
+    effective = route.effective
+    return Verdict(
+        path=str(getattr(effective, "path", "")),
+        methods=tuple(sorted(getattr(effective, "methods", None) or ())),
+        name=_name_of(route),
+        reason=reason,
+        is_mount=_fastapi.is_mount(route.route),
+    )
+
+
+def _spec(route: EffectiveRoute) -> tuple[Any, ...]:
+    """How the core's router finds a route; raises OpaquePath."""
+    if route.is_api_route or _fastapi.is_plain_route(route.route):
+        return _route_paths.route_spec(route.effective)
+    if _fastapi.is_mount(route.route):
+        return _route_paths.mount_spec(route.effective)
+    raise _route_paths.OpaquePath("only the route itself can tell what it matches")
+
+
+class CompiledApplication:
+    """The compiled routes of one application.
+
+    Args:
+        app: the application.
+        middleware: the exception middleware of its stack.
+    """
+
+    def __init__(self, app: Any, middleware: ExceptionMiddleware) -> None:
+        self.app = app
+        self.core = _core.Application(
+            app,
+            _fastapi.Hooks(app, middleware, _core.RESPONSE_STARTED),
+            self._recompile,
+            _fastapi.SCOPES_OF_OTHERS,
+        )
+        self.enter = self.core.enter
+        self._lock = threading.RLock()
+        self._routes: list[EffectiveRoute] = []
+        self._verdicts: list[Verdict] = []
+        self._bridged: Counter[str] = Counter()
+        self._failure: str | None = None
+        self.is_whole = False
+
+    def verdicts(self) -> list[Verdict]:
+        """Compile now, and tell what has become of each route."""
+        with self._lock:
+            self._compile()
+            return list(self._verdicts)
+
+    def middleware(self) -> list[Any]:
+        """Return the user's middleware in the stack, outermost first."""
+        try:
+            return _fastapi.user_middleware(self.app)
+        except Unknown:
+            return []
+
+    def counts(self) -> tuple[int, Counter[str]]:
+        """Return the number of requests answered by plans, and by FastAPI with the reasons."""
+        with self._lock:
+            compiled, unrouted, unguarded, _ = self.core.counts()
+            bridged = self._bridged_now()
+            bridged["no route matches, or not with this method"] += unrouted
+            bridged[self._failure or "the application has changed while it was served"] += unguarded
+            return compiled, +bridged
+
+    def _bridged_now(self) -> Counter[str]:
+        bridged = Counter(self._bridged)
+        for verdict, count in zip(self._verdicts, self.core.counts()[3], strict=False):
+            bridged[verdict.reason or "its plan could not be used"] += count
+        return bridged
+
+    def _recompile(self, index: int | None) -> None:
+        """Compile everything, or one route; called by the core when a guard does not hold."""
+        with self._lock:
+            if index is None:
+                self._compile()
+            elif index < len(self._routes):
+                plan, reason = self._plan(self._routes[index])
+                self._verdicts[index] = _verdict(self._routes[index], reason)
+                self.core.replace(index, plan)
+
+    def _compile(self) -> None:
+        self._bridged = self._bridged_now()
+        try:
+            guards = self._guards()
+            self._failure = None
+        except Unknown as unknown:
+            self._failure = str(unknown)
+            guards = ()
+        router = self.app.router
+        routes = [
+            each
+            for each in _fastapi.effective_routes(router)
+            if not _fastapi.is_websocket_route(each.route)
+        ]
+        specs: list[tuple[Any, ...]] = []
+        plans: list[Any] = []
+        self._routes = routes
+        self._verdicts = []
+        for route in routes:
+            plan: Any = None
+            try:
+                spec = _spec(route)
+            except _route_paths.OpaquePath as opaque:
+                spec = ("opaque",)
+                reason: str | None = str(opaque)
+            else:
+                plan, reason = self._plan(route)
+            specs.append(spec)
+            plans.append(plan)
+            self._verdicts.append(_verdict(route, reason))
+        lists = tuple((each.routes, tuple(each.routes)) for each in _fastapi.routers_of(router))
+        self.is_whole = self._failure is None and self._has_no_middleware()
+        self.core.load(
+            router=_core.Router(tuple(specs)),
+            plans=tuple(plans),
+            guards=guards,
+            lists=lists,
+            is_whole=self.is_whole,
+        )
+
+    def _guards(self) -> tuple[tuple[dict[str, Any], str, Any], ...]:
+        app = self.app
+        _fastapi.check_application(app)
+        guards: list[tuple[dict[str, Any], str, Any]] = [
+            (vars(app), name, vars(app)[name])
+            for name in ("middleware_stack", "router", "root_path", "debug")
+        ]
+        guards.extend(_fastapi.telemetry_guards(app))
+        for router in _fastapi.routers_of(app.router):
+            if "_routes_version" in vars(router):
+                guards.append((vars(router), "_routes_version", router._routes_version))
+        return tuple(guards)
+
+    def _has_no_middleware(self) -> bool:
+        """Tell whether nothing of the user's stands around the router."""
+        app = self.app
+        if app.root_path or _fastapi.has_own_stack(app) or not _fastapi.is_called_as_fastapi(app):
+            return False
+        try:
+            return not _fastapi.user_middleware(app)
+        except Unknown:
+            return False
+
+    def _plan(self, route: EffectiveRoute) -> tuple[Any, str | None]:
+        """Return a route's plan, or None and the reason."""
+        if self._failure is not None:
+            return None, self._failure
+        provider = None
+        try:
+            if not route.is_api_route:
+                raise Unknown(_fastapi.kind_of(route.route))
+            state = _fastapi.handler_state(route.effective.app)
+            provider = state["dependency_overrides_provider"]
+            holder = vars(provider) if provider is not None else None
+            overrides = getattr(provider, "dependency_overrides", None) or {}
+            if holder is not None and type(holder.get("dependency_overrides")) is not dict:
+                raise Unknown("dependency_overrides is no dict")
+            description = _route_compiler.describe(
+                app=self.app,
+                router=self.app.router,
+                route=route,
+                overrides_of=holder,
+                overrides=overrides,
+            )
+        except Unknown as unknown:
+            return None, str(unknown)
+        return _core.Plan(description), None
+
+
+class CompiledExceptionMiddleware(ExceptionMiddleware):
+    """Starlette's exception middleware, which lets compiled routes answer what they can."""
+
+    compiled: CompiledApplication
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        if scope["type"] == "http":
+            answering = self.compiled.enter(scope, receive, send)
+            if answering is not None:
+                return answering
+        return super().__call__(scope, receive, send)
+
+
+def of(app: Any) -> CompiledApplication | None:
+    """Return the compiled routes of an application whose stack has been prepared."""
+    if not _fastapi.is_fastapi(app) or app.middleware_stack is None:
+        return None
+    middleware = _fastapi.exception_middleware(app.middleware_stack)
+    if not isinstance(middleware, CompiledExceptionMiddleware):
+        return None
+    return middleware.compiled
+
+
+def compile_stack(app: Any, stack: Any) -> None:
+    """Put compiled routes into a middleware stack that has just been built."""
+    middleware = _fastapi.exception_middleware(stack)
+    if middleware is not None and type(middleware) is ExceptionMiddleware:
+        middleware.__class__ = CompiledExceptionMiddleware
+        middleware.compiled = CompiledApplication(app, middleware)  # type: ignore[attr-defined]
+
+
+def prepare(app: Any) -> CompiledApplication | None:
+    """Build an application's middleware stack, as its first call would, with compiled routes.
+
+    Args:
+        app: any ASGI application.
+
+    Returns:
+        The compiled routes; None when it is no FastAPI application, or one that hides its router.
+    """
+    if not _fastapi.is_fastapi(app) or not _fastapi.is_called_as_fastapi(app):
+        return None
+    if app.middleware_stack is None:
+        app.middleware_stack = app.build_middleware_stack()
+    if of(app) is None:
+        compile_stack(app, app.middleware_stack)
+    return of(app)

@@ -1,0 +1,382 @@
+"""From FastAPI's live structures to plans that the C core runs.
+
+Plain functions over FastAPI's own analysis: no signature is looked at here, and no error text made.
+What a route would run is read from its handler (`_fastapi.handler_state`), turned into a
+description (`Plan`, `Frame`, `Parameter`, `Alias`, as glue/plan.h reads them), or refused with
+`Unknown` and a reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import _fastapi, _pydantic_schema, _route_paths
+from ._fastapi import Unknown
+
+PATH, QUERY, HEADER, COOKIE, BODY, BODY_ITEM, DELEGATED = range(7)
+VALIDATE, STR, INT = range(3)
+ENCODE, MODEL, CLASS = range(3)
+NO_BODY, JSON_BODY = range(2)
+
+_PATH_KINDS = {"str": 0, "path": 0, "int": 1, "float": 2, "uuid": 3}
+_FRAMES_MAX = 64
+_PATH_PARAMS_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name under which a parameter may come: on the wire, as a key, and in errors."""
+
+    wire: bytes
+    text: str
+    location: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of one callable: where its value comes from and what is done to it."""
+
+    source: int
+    slot: int
+    field: Any
+    aliases: tuple[Alias, ...] = ()
+    conversion: int = VALIDATE
+    delegated_source: int = PATH
+    is_list: bool = False
+    is_required: bool = True
+    validates_default: bool = False
+    has_constant_default: bool = False
+    default: Any = None
+    path_index: int = 0
+    validate: Any = None
+
+
+@dataclass(slots=True)
+class Frame:
+    """One callable with its parameters."""
+
+    call: Any
+    original_call: Any
+    dependant: Any
+    is_async: bool
+    kwnames: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    scopes: tuple[str, ...] | None = None
+    parent: int = -1
+    parent_slot: int = -1
+    cache_slot: int = 0
+    use_cache: bool = False
+    is_pure: bool = False
+    request_slot: int = -1
+    connection_slot: int = -1
+    response_slot: int = -1
+    background_slot: int = -1
+    scopes_slot: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a run of one route needs."""
+
+    frames: tuple[Frame, ...]
+    cache_count: int
+    path_names: tuple[str, ...]
+    path_kinds: tuple[int, ...]
+    body: int
+    strict_content_type: bool
+    validate_json: Any
+    respond: int
+    status_code: int
+    response_field: Any
+    response_validate: Any
+    to_json: Any
+    to_json_kwnames: tuple[str, ...]
+    to_json_values: tuple[Any, ...]
+    make_response: Any
+    info: Any
+    overrides_of: Any
+    guards: tuple[tuple[Any, str, Any], ...]
+
+
+@dataclass(slots=True)
+class _Building:
+    """What is collected while one plan is made."""
+
+    overrides: dict[Any, Any]
+    embeds_body: bool
+    path_names: tuple[str, ...]
+    frames: list[Frame] = field(default_factory=list)
+    cache_slots: dict[Any, int] = field(default_factory=dict)
+    guards: list[tuple[Any, str, Any]] = field(default_factory=list)
+
+
+def _conversion(model_field: Any) -> int:
+    kind = _pydantic_schema.plain_kind(_fastapi.core_schema(model_field))
+    return {"str": STR, "int": INT}.get(kind or "", VALIDATE)
+
+
+def _wire(source: int, alias: str) -> bytes:
+    if source == HEADER:
+        try:
+            return alias.lower().encode("latin-1")
+        except UnicodeEncodeError:
+            raise Unknown(f"no header can be named {alias!r}") from None
+    return alias.encode("utf-8", "surrogatepass")
+
+
+def _needs_delegation(source: int, model_field: Any) -> bool:
+    if _fastapi.parameter_model(model_field) is not None or _fastapi.is_json_field(model_field):
+        return True
+    return source in (PATH, COOKIE) and _fastapi.is_sequence(model_field)
+
+
+def _parameter(building: _Building, source: int, slot: int, model_field: Any) -> Parameter:
+    where = _fastapi.source_of(model_field)
+    names = _fastapi.aliases_of(model_field)
+    path_index = 0
+    if source == PATH:
+        names = [name for name in names if name in building.path_names][:1]
+        if not names:
+            raise Unknown(f"the path has no parameter for {model_field.name!r}")
+        path_index = building.path_names.index(names[0])
+    is_constant, default = _fastapi.constant_default(model_field)
+    is_list = source in (QUERY, HEADER) and _fastapi.is_sequence(model_field)
+    return Parameter(
+        source=source,
+        slot=slot,
+        field=model_field,
+        aliases=tuple(Alias(_wire(source, name), name, (where, name)) for name in names),
+        conversion=VALIDATE if is_list else _conversion(model_field),
+        is_list=is_list,
+        is_required=model_field.field_info.is_required(),
+        validates_default=bool(model_field.field_info.validate_default),
+        has_constant_default=is_constant,
+        default=default,
+        path_index=path_index,
+        validate=_fastapi.validator_of(model_field),
+    )
+
+
+def _body_parameter(slot: int, model_field: Any, is_item: bool) -> Parameter:
+    if _fastapi.is_form(model_field):
+        raise Unknown("it takes a form")
+    is_constant, default = _fastapi.constant_default(model_field)
+    if is_item:
+        aliases = tuple(
+            Alias(name.encode("utf-8", "surrogatepass"), name, ("body", name))
+            for name in _fastapi.body_aliases_of(model_field)
+        )
+    else:
+        aliases = (Alias(b"", "", ("body",)),)
+    return Parameter(
+        source=BODY_ITEM if is_item else BODY,
+        slot=slot,
+        field=model_field,
+        aliases=aliases,
+        is_required=model_field.field_info.is_required(),
+        validates_default=bool(model_field.field_info.validate_default),
+        has_constant_default=is_constant,
+        default=default,
+        validate=_fastapi.validator_of(model_field),
+    )
+
+
+def _add_parameters(building: _Building, frame: Frame, names: list[str]) -> None:
+    dependant = frame.dependant
+    parameters: list[Parameter] = []
+    fields_of_all: list[Any] = []
+    is_pure = True
+    for source, fields in (
+        (PATH, dependant.path_params),
+        (QUERY, dependant.query_params),
+        (HEADER, dependant.header_params),
+        (COOKIE, dependant.cookie_params),
+    ):
+        if any(_needs_delegation(source, each) for each in fields):
+            parameters.append(Parameter(DELEGATED, 0, list(fields), delegated_source=source))
+            names.extend(each.name for each in fields)
+            is_pure = False
+            continue
+        for each in fields:
+            parameters.append(_parameter(building, source, len(names), each))
+            names.append(each.name)
+            fields_of_all.append(each)
+    body_fields = list(dependant.body_params)
+    is_item = bool(body_fields) and _fastapi.is_embedded(body_fields, building.embeds_body)
+    for each in body_fields:
+        parameters.append(_body_parameter(len(names), each, is_item))
+        names.append(each.name)
+        fields_of_all.append(each)
+        is_pure = is_pure and not is_item
+    frame.parameters = tuple(parameters)
+    frame.is_pure = is_pure and all(
+        (parameter.has_constant_default or parameter.is_required)
+        and _pydantic_schema.runs_no_user_code(_fastapi.core_schema(parameter.field))
+        for parameter in parameters
+    )
+
+
+def _slot(names: list[str], name: str | None) -> int:
+    if not name:
+        return -1
+    names.append(name)
+    return len(names) - 1
+
+
+def _add_frame(
+    building: _Building, dependant: Any, call: Any, original_call: Any, is_async: bool
+) -> int:
+    """Add the frames of a dependant's dependencies, then its own; return its index."""
+    if dependant.websocket_param_name:
+        raise Unknown("a dependency takes a WebSocket")
+    names: list[str] = []
+    children: list[tuple[int, int]] = []
+    for sub in dependant.dependencies:
+        child = _add_dependency(building, sub)
+        children.append((child, _slot(names, sub.name)))
+    frame = Frame(call, original_call, dependant, is_async)
+    _add_parameters(building, frame, names)
+    frame.connection_slot = _slot(names, dependant.http_connection_param_name)
+    frame.request_slot = _slot(names, dependant.request_param_name)
+    frame.background_slot = _slot(names, dependant.background_tasks_param_name)
+    frame.response_slot = _slot(names, dependant.response_param_name)
+    frame.scopes_slot = _slot(names, dependant.security_scopes_param_name)
+    if frame.scopes_slot >= 0:
+        frame.scopes = tuple(_fastapi.scopes_of(dependant))
+    if len(set(names)) != len(names):
+        raise Unknown("two of its parameters have one name")
+    frame.kwnames = tuple(names)
+    building.frames.append(frame)
+    if len(building.frames) > _FRAMES_MAX:
+        raise Unknown(f"it has more than {_FRAMES_MAX - 1} dependencies")
+    index = len(building.frames) - 1
+    for child, slot in children:
+        building.frames[child].parent = index
+        building.frames[child].parent_slot = slot
+    return index
+
+
+def _add_dependency(building: _Building, sub: Any) -> int:
+    original_call = call = sub.call
+    use = sub
+    building.guards.append((sub, "call", original_call))
+    if building.overrides:
+        call = building.overrides.get(original_call, original_call)
+        use = _fastapi.overridden(sub, call)
+    if _fastapi.is_generator(use.call):
+        raise Unknown("a dependency yields")
+    if use.concurrency is not None:
+        raise Unknown("a dependency has a limit of concurrency")
+    index = _add_frame(building, use, call, original_call, _fastapi.is_coroutine(use.call))
+    frame = building.frames[index]
+    key = _fastapi.cache_key(sub)
+    frame.cache_slot = building.cache_slots.setdefault(key, len(building.cache_slots))
+    frame.use_cache = bool(sub.use_cache)
+    return index
+
+
+def _json_validator(building: _Building) -> Any:
+    """Return what makes the one body parameter of bytes, where that is the same."""
+    found = [
+        parameter
+        for frame in building.frames
+        for parameter in frame.parameters
+        if parameter.source in (BODY, BODY_ITEM)
+    ]
+    shows_request = any(
+        frame.request_slot >= 0 or frame.connection_slot >= 0 for frame in building.frames
+    )
+    if len(found) != 1 or found[0].source != BODY or shows_request:
+        return None
+    if not _pydantic_schema.reads_json_alike(_fastapi.core_schema(found[0].field)):
+        return None
+    return _fastapi.json_validator_of(found[0].field)
+
+
+def _json_options(state: dict[str, Any]) -> dict[str, Any]:
+    options = {
+        "include": state["response_model_include"],
+        "exclude": state["response_model_exclude"],
+        "exclude_unset": state["response_model_exclude_unset"],
+        "exclude_defaults": state["response_model_exclude_defaults"],
+        "exclude_none": state["response_model_exclude_none"],
+    }
+    given = {name: value for name, value in options.items() if value}
+    return {"by_alias": state["response_model_by_alias"], **given}
+
+
+def describe(
+    *,
+    app: Any,
+    router: Any,
+    route: _fastapi.EffectiveRoute,
+    overrides_of: dict[str, Any] | None,
+    overrides: dict[Any, Any],
+) -> Plan:
+    """Describe what FastAPI would do for a request of a route.
+
+    Args:
+        app: the application.
+        router: the router that is searched.
+        route: the route, as the router's scan meets it.
+        overrides_of: the dictionary whose `dependency_overrides` count, or None.
+        overrides: what is in there now.
+
+    Raises:
+        Unknown: something has no native equivalent; the text says what.
+    """
+    if not route.is_api_route:
+        raise Unknown("it is no FastAPI route, or matches in a way of its own")
+    effective = route.effective
+    state = _fastapi.handler_state(effective.app)
+    dependant = state["dependant"]
+    if _fastapi.is_generator(dependant.call):
+        raise Unknown("its endpoint yields")
+    body_field = state["body_field"]
+    if body_field is not None and state["is_body_form"]:
+        raise Unknown("it takes a form")
+    path_params = [
+        token
+        for token in _route_paths.parse_path(effective.path, effective.param_convertors)
+        if isinstance(token, _route_paths.Parameter)
+    ]
+    if len(path_params) > _PATH_PARAMS_MAX:
+        raise Unknown(f"its path has more than {_PATH_PARAMS_MAX} parameters")
+    building = _Building(
+        overrides, state["embed_body_fields"], tuple(each.name for each in path_params)
+    )
+    building.guards.append((effective, "app", effective.app))
+    building.guards.append((dependant, "call", dependant.call))
+    if body_field is not None:
+        building.guards.append(_fastapi.BODY_GUARD)
+    _add_frame(building, dependant, dependant.call, dependant.call, bool(state["is_coroutine"]))
+    response_field = state["response_field"]
+    options = _json_options(state)
+    respond = CLASS
+    if _fastapi.dumps_models(state):
+        respond = MODEL
+    elif response_field is None and _fastapi.is_default_json(state):
+        respond = ENCODE
+    return Plan(
+        frames=tuple(building.frames),
+        cache_count=max(1, len(building.cache_slots)),
+        path_names=building.path_names,
+        path_kinds=tuple(_PATH_KINDS[each.convertor] for each in path_params),
+        body=JSON_BODY if body_field is not None else NO_BODY,
+        strict_content_type=bool(state["actual_strict_content_type"]),
+        validate_json=_json_validator(building),
+        respond=respond,
+        status_code=state["status_code"] or 0,
+        response_field=response_field,
+        response_validate=(
+            None if response_field is None else _fastapi.validator_of(response_field)
+        ),
+        to_json=_fastapi.serializer_of(response_field) if respond == MODEL else None,
+        to_json_kwnames=tuple(options),
+        to_json_values=tuple(options.values()),
+        make_response=_fastapi.response_maker(state) if respond == CLASS else None,
+        info=_fastapi.RouteInfo(app, router, route, dependant),
+        overrides_of=overrides_of,
+        guards=tuple(building.guards),
+    )
