@@ -80,7 +80,7 @@ def _talk(wire: Wire, step: Socket) -> list[Any]:
     status = int(head.split()[1])
     if status != 101:
         return [("refused", status)]
-    protocol = re.search(rb"\r\nsec-websocket-protocol: ([^\r]*)", head)
+    protocol = re.search(rb"(?i)\r\nsec-websocket-protocol: ([^\r]*)", head)
     seen: list[Any] = [("accept", protocol[1].decode() if protocol else None)]
     for message in step.messages:
         text = isinstance(message, str)

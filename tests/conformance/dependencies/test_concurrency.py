@@ -4,6 +4,8 @@ import asyncio
 import inspect
 import threading
 
+import anyio
+import anyio.to_thread
 import pytest
 from fastapi import Depends
 
@@ -63,6 +65,36 @@ def test_forty_blocked_handlers_let_the_loop_go_on(conform):
         return app
 
     conform(make, together(*[get("/blocked")] * 20, get("/release"), *[get("/blocked")] * 20))
+
+
+def test_leaving_a_dependency_waits_for_no_thread(conform):
+    """G94: the only thread of the limit is taken, and what frees it is the dependency's end."""
+
+    def make(side):
+        app = side.FastAPI()
+        release = threading.Event()
+        waiting = []
+
+        def dependency():
+            yield
+            release.set()
+            side.log("left")
+
+        @app.get("/", dependencies=[Depends(dependency)])
+        async def endpoint():
+            limiter = anyio.to_thread.current_default_thread_limiter()
+            limiter.total_tokens = 1
+            waiting.append(asyncio.create_task(anyio.to_thread.run_sync(release.wait, 10)))
+            while not limiter.borrowed_tokens:
+                await asyncio.sleep(0)
+
+        @app.get("/released")
+        async def released():
+            return await waiting.pop()
+
+        return app
+
+    conform(make, get("/"), get("/released"))
 
 
 if "max_concurrency" in inspect.signature(Depends).parameters:

@@ -161,7 +161,7 @@ TYPES: dict[str, tuple[Any, list[str]]] = {
     [(p, k) for p in PLACES for k in TYPES if (p, k) != ("path", "json of a list")],
 )
 def test_values_and_errors_of(conform, place, kind):
-    """C31, C44, C45: what converts, to what, and how errors name it; never 404 for a bad value."""
+    """B31, C44, C45: what converts, to what, and how errors name it; never 404 for a bad value."""
     annotation, values = TYPES[kind]
     if place in ("header", "cookie"):
         # What is not ASCII is the matter of test_text.py.
