@@ -155,8 +155,14 @@ def test_application_without_run_is_told_of_run(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--ssl-cert-reqs", "2"), "--ssl-cert-reqs='2': give --tls-client-ca and --tls-client-auth"),
-        (("--ssl-version", "17"), "--ssl-version='17': the lowest version is set by --tls-min-vers"),
+        (
+            ("--ssl-cert-reqs", "2"),
+            "--ssl-cert-reqs='2': give --tls-client-ca and --tls-client-auth",
+        ),
+        (
+            ("--ssl-version", "17"),
+            "--ssl-version='17': the lowest version is set by --tls-min-vers",
+        ),
         (("--interface", "wsgi"), "--interface='wsgi': only ASGI 3 is served; wrap"),
         (("--ws", "none"), "--ws='none': WebSockets are always on"),
     ],
