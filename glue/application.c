@@ -81,13 +81,14 @@ static int plan_holds(const struct hfa_application *application, const struct hf
     return hfa_plan_holds(plan, overrides);
 }
 
-/* The plan of a route, made anew if need be: borrowed; NULL: FastAPI's. */
-static struct hfa_plan *current_plan(struct hfa_application *application, uint32_t index)
+/* The plan of a route, made anew if need be: borrowed. NULL: FastAPI's, for what *left counts. */
+static struct hfa_plan *current_plan(struct hfa_application *application, uint32_t index,
+                                     uint64_t **left)
 {
     for (int attempt = 0; attempt < 2; attempt++) {
         PyObject *plan = PyTuple_GET_ITEM(application->plans, (Py_ssize_t)index); /* borrowed */
         if (plan == Py_None) {
-            application->bridged[index]++;
+            *left = &application->bridged[index];
             return NULL;
         }
         int holds = plan_holds(application, (struct hfa_plan *)plan);
@@ -109,26 +110,24 @@ static struct hfa_plan *current_plan(struct hfa_application *application, uint32
                 break;
         }
     }
-    application->unguarded++;
+    *left = &application->unguarded;
     return NULL;
 }
 
+/* The plan for a request: borrowed. NULL: FastAPI has to answer, for what *left counts. */
 static struct hfa_plan *select_plan(struct hfa_application *application, struct hfa_bytes method,
-                                    struct hfa_bytes path, struct hfa_route_match *match)
+                                    struct hfa_bytes path, struct hfa_route_match *match,
+                                    uint64_t **left)
 {
-    if (!is_current(application)) {
-        application->unguarded++;
+    *left = &application->unguarded;
+    if (!is_current(application))
         return NULL;
-    }
     hfa_router_match(application->router, method, path, match);
-    if (match->kind != HFA_MATCH_FULL) {
-        if (match->kind == HFA_MATCH_OPAQUE)
-            application->bridged[match->index]++;
-        else
-            application->unrouted++;
-        return NULL;
-    }
-    return current_plan(application, match->index);
+    if (match->kind == HFA_MATCH_FULL)
+        return current_plan(application, match->index, left);
+    *left = match->kind == HFA_MATCH_OPAQUE ? &application->bridged[match->index]
+                                            : &application->unrouted;
+    return NULL;
 }
 
 /* --- From our own server -------------------------------------------------------------------------
@@ -157,9 +156,12 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
 {
     struct hfa_bytes path = exchange->request.path;
     struct hfa_route_match match;
+    uint64_t *left;
     PyObject *text = NULL;
     struct hfa_run *run = NULL;
 
+    if (application->router == NULL)
+        is_current(application); /* the first request: compile */
     if (!application->is_whole)
         return false;
     if (!is_plain_path(path)) {
@@ -170,7 +172,8 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
             return false;
         }
     }
-    struct hfa_plan *plan = select_plan(application, exchange->request.method, path, &match);
+    /* What is left to FastAPI comes by its middleware stack, and is counted there. */
+    struct hfa_plan *plan = select_plan(application, exchange->request.method, path, &match, &left);
     if (plan != NULL && application->is_whole) {
         run = hfa_run_new(application, server, exchange, plan, text, &match);
         if (run == NULL)
@@ -231,8 +234,11 @@ static PyObject *enter_plan(struct hfa_application *application, PyObject *scope
         PyErr_Clear();
         application->unguarded++;
     } else {
-        struct hfa_plan *plan = select_plan(application, method_view, path_view, &match);
-        if (plan != NULL) {
+        uint64_t *left;
+        struct hfa_plan *plan = select_plan(application, method_view, path_view, &match, &left);
+        if (plan == NULL) {
+            ++*left;
+        } else {
             application->compiled++;
             run = hfa_run_enter(application, plan, scope, receive, send, path, &match);
             if (run == NULL) {

@@ -332,9 +332,9 @@ static int is_json(const struct hfa_run *run)
 
 static int parse_json(struct hfa_run *run)
 {
-    run->body = hfa_json_decode(&run->application->state->json_decoder,
-                                PyBytes_AS_STRING(run->body_bytes),
-                                (size_t)PyBytes_GET_SIZE(run->body_bytes));
+    run->body =
+        hfa_json_decode(&run->application->state->json_decoder, PyBytes_AS_STRING(run->body_bytes),
+                        (size_t)PyBytes_GET_SIZE(run->body_bytes));
     return run->body == NULL ? -1 : 0;
 }
 

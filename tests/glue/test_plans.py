@@ -1,0 +1,301 @@
+"""Compiled routes: what is compiled, what is not, and that changes are noticed.
+
+That the bytes are FastAPI's is for tests/conformance to judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import fastapi
+import pytest
+from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Request
+from starlette.middleware.base import BaseHTTPMiddleware
+
+from hyperfastapi import plans
+from hyperfastapi.testing import ThreadServer
+
+Get = Callable[..., tuple[int, Any]]
+
+
+@contextmanager
+def serving(app: fastapi.FastAPI) -> Iterator[Get]:
+    """Serve an application; gives a function that asks it and returns status and JSON."""
+    with ThreadServer(app) as server:
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
+
+        def get(path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Any:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            text = response.read()
+            return response.status, json.loads(text) if text else None
+
+        with closing(connection):
+            yield get
+
+
+@pytest.fixture
+def app() -> fastapi.FastAPI:
+    # Of FastAPI's own class: nothing native depends on ours.
+    return fastapi.FastAPI()
+
+
+def test_a_request_is_counted_as_compiled_or_with_the_reason_why_not(app: fastapi.FastAPI) -> None:
+    def resource() -> Iterator[int]:
+        yield 1
+
+    @app.get("/compiled")
+    async def compiled() -> int:
+        return 1
+
+    @app.get("/bridged")
+    async def bridged(value: int = Depends(resource)) -> int:
+        return value
+
+    with serving(app) as get:
+        assert get("/compiled") == (200, 1)
+        assert get("/bridged") == (200, 1)
+        assert get("/missing")[0] == 404
+    counters = plans.counters(app)
+    assert counters.compiled == 1
+    assert counters.bridged == {
+        "a dependency yields": 1,
+        "no route matches, or not with this method": 1,
+    }
+
+
+def test_explain_names_each_route_and_the_reason(app: fastapi.FastAPI) -> None:
+    @app.get("/native/{item_id}")
+    def native(item_id: int) -> int:
+        return item_id
+
+    @app.get("/stream")
+    async def stream() -> Any:
+        yield 1
+
+    app.mount("/mounted", fastapi.FastAPI())
+    parts = {part.path: part for part in plans.explain(app).routes}
+    assert parts["/native/{item_id}"].is_native
+    assert parts["/native/{item_id}"].methods == ("GET",)
+    assert parts["/stream"].reason == "its endpoint yields"
+    assert parts["/mounted"].kind == "mount"
+    assert "2 of" not in plans.describe(app) and "1 of" in plans.describe(app)
+
+
+def test_explain_refuses_what_is_no_fastapi_application() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None: ...
+
+    with pytest.raises(TypeError, match="no FastAPI application"):
+        plans.explain(application)
+
+
+def test_consecutive_def_steps_share_one_hop_and_need_no_task(app: fastapi.FastAPI) -> None:
+    seen: list[tuple[str, int]] = []
+    tasks: list[str] = []
+
+    def first() -> int:
+        seen.append(("first", threading.get_ident()))
+        return 1
+
+    def names_of_tasks() -> list[str]:
+        return [task.get_coro().__name__ for task in asyncio.all_tasks()]  # type: ignore[union-attr]
+
+    def second(value: int = Depends(first)) -> int:
+        seen.append(("second", threading.get_ident()))
+        return value + 1
+
+    @app.get("/")
+    def endpoint(value: int = Depends(second)) -> int:
+        seen.append(("endpoint", threading.get_ident()))
+        from anyio import from_thread
+
+        tasks.extend(from_thread.run_sync(names_of_tasks))
+        return value
+
+    with serving(app) as get:
+        before = len(seen)
+        assert get("/") == (200, 2)
+    assert before == 0
+    assert [name for name, _ in seen] == ["first", "second", "endpoint"]
+    assert len({thread for _, thread in seen}) == 1
+    assert seen[0][1] != threading.get_ident()
+    assert tasks and "run_asgi" not in tasks
+
+
+def test_an_async_handler_is_a_real_task_of_its_own(app: fastapi.FastAPI) -> None:
+    seen: list[Any] = []
+
+    @app.get("/")
+    async def endpoint() -> bool:
+        before = asyncio.current_task()
+        await asyncio.sleep(0)
+        seen.append(before)
+        return before is asyncio.current_task() and before in asyncio.all_tasks()
+
+    with serving(app) as get:
+        assert get("/") == (200, True)
+        assert get("/") == (200, True)
+    assert isinstance(seen[0], asyncio.Task)
+    assert seen[0] is not seen[1]
+
+
+def test_routes_that_are_added_while_serving_are_found(app: fastapi.FastAPI) -> None:
+    router = APIRouter()
+    app.include_router(router, prefix="/api")
+
+    async def endpoint() -> str:
+        return "there"
+
+    with serving(app) as get:
+        assert get("/late")[0] == 404
+        assert get("/api/late")[0] == 404
+        app.add_api_route("/late", endpoint)
+        router.add_api_route("/late", endpoint)
+        assert get("/late") == (200, "there")
+        assert get("/api/late") == (200, "there")
+        app.router.routes.pop(app.router.routes.index(app.router.routes[-1]))
+        assert get("/late")[0] == 404
+    assert plans.counters(app).compiled == 2
+
+
+def test_overrides_are_obeyed_as_they_are_at_each_request(app: fastapi.FastAPI) -> None:
+    def original() -> str:
+        return "original"
+
+    async def instead(q: str = "none") -> str:
+        return f"instead {q}"
+
+    @app.get("/")
+    async def endpoint(value: str = Depends(original)) -> str:
+        return value
+
+    with serving(app) as get:
+        assert get("/") == (200, "original")
+        app.dependency_overrides[original] = instead
+        assert get("/?q=1") == (200, "instead 1")
+        app.dependency_overrides = {}
+        assert get("/?q=1") == (200, "original")
+    assert plans.counters(app).compiled == 3
+
+
+def test_a_call_that_is_replaced_after_registration_is_obeyed(app: fastapi.FastAPI) -> None:
+    @app.get("/")
+    async def endpoint() -> str:
+        return "before"
+
+    async def replacement() -> str:
+        return "after"
+
+    with serving(app) as get:
+        assert get("/") == (200, "before")
+        app.routes[-1].dependant.call = replacement  # type: ignore[attr-defined]
+        assert get("/") == (200, "after")
+
+
+def test_a_replaced_decoder_gets_the_body(
+    app: fastapi.FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @app.post("/")
+    async def endpoint(body: dict[str, int]) -> dict[str, int]:
+        return body
+
+    with serving(app) as get:
+        assert get("/", "POST", b'{"a": 1}', **{"content-type": "application/json"})[0] == 200
+        monkeypatch.setattr(json, "loads", lambda _: {"patched": 1})
+        status, _ = get("/", "POST", b'{"a": 1}', **{"content-type": "application/json"})
+        monkeypatch.undo()
+    assert status == 200
+
+
+def test_wrapped_functions_of_fastapi_leave_the_application_to_it(
+    app: fastapi.FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = fastapi.routing.run_endpoint_function
+    calls: list[int] = []
+
+    async def wrapped(**arguments: Any) -> Any:
+        calls.append(1)
+        return await original(**arguments)
+
+    @app.get("/")
+    async def endpoint() -> int:
+        return 1
+
+    monkeypatch.setattr(fastapi.routing, "run_endpoint_function", wrapped)
+    with serving(app) as get:
+        assert get("/") == (200, 1)
+    assert calls == [1]
+    assert plans.counters(app).compiled == 0
+
+
+def test_middleware_of_the_users_runs_around_compiled_routes(app: fastapi.FastAPI) -> None:
+    seen: list[str] = []
+
+    async def dispatch(request: Request, call_next: Any) -> Any:
+        seen.append(request.url.path)
+        return await call_next(request)
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=dispatch)
+
+    @app.get("/")
+    async def endpoint() -> int:
+        return 1
+
+    with serving(app) as get:
+        assert get("/") == (200, 1)
+    assert seen == ["/"]
+    assert plans.counters(app).compiled == 1
+    assert not plans.explain(app).is_whole
+
+
+def test_exceptions_reach_the_handlers_of_the_user(app: fastapi.FastAPI) -> None:
+    class Refused(Exception): ...
+
+    @app.exception_handler(Refused)
+    async def on_refused(request: Request, exc: Refused) -> Any:
+        return fastapi.responses.JSONResponse([request.url.path, str(exc)], 409)
+
+    @app.get("/refused")
+    def refused() -> int:
+        raise Refused("no")
+
+    @app.get("/teapot")
+    async def teapot() -> int:
+        raise HTTPException(418, {"why": "tea"}, {"x-tea": "yes"})
+
+    with serving(app) as get:
+        assert get("/refused") == (409, ["/refused", "no"])
+        assert get("/teapot") == (418, {"detail": {"why": "tea"}})
+    assert plans.counters(app).compiled == 2
+
+
+def test_background_tasks_run_after_the_response(app: fastapi.FastAPI) -> None:
+    done = threading.Event()
+
+    @app.get("/")
+    def endpoint(tasks: BackgroundTasks) -> int:
+        tasks.add_task(done.set)
+        return 1
+
+    with serving(app) as get:
+        assert get("/") == (200, 1)
+        assert done.wait(10)
+
+
+def test_a_body_in_pieces_is_one_body(app: fastapi.FastAPI) -> None:
+    @app.post("/")
+    def endpoint(body: list[int]) -> int:
+        return sum(body)
+
+    with serving(app) as get:
+        numbers = list(range(100_000))
+        status, total = get(
+            "/", "POST", json.dumps(numbers).encode(), **{"content-type": "application/json"}
+        )
+    assert (status, total) == (200, sum(numbers))
