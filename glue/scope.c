@@ -26,6 +26,19 @@ static PyObject *make_template(PyObject *const *keys, size_t count)
     return template;
 }
 
+/* What most requests have: hfa_scope_new() changes it where it is something else. */
+static int set_usual(const struct hfa_state *state, PyObject *template, PyObject *type,
+                     PyObject *scheme)
+{
+    if (PyDict_SetItem(template, state->str_type, type) < 0 ||
+        PyDict_SetItem(template, state->str_http_version, state->str_v11) < 0 ||
+        PyDict_SetItem(template, state->str_scheme, scheme) < 0 ||
+        PyDict_SetItem(template, state->str_root_path, state->str_empty) < 0 ||
+        PyDict_SetItem(template, state->str_query_string, state->empty_bytes) < 0)
+        return -1;
+    return 0;
+}
+
 int hfa_scope_init(struct hfa_state *state)
 {
     PyObject *http_keys[] = {
@@ -51,10 +64,12 @@ int hfa_scope_init(struct hfa_state *state)
     if (state->http_asgi == NULL || state->websocket_asgi == NULL || state->http_template == NULL ||
         state->websocket_template == NULL)
         return -1;
-    if (PyDict_SetItem(state->http_template, state->str_type, state->str_http) < 0 ||
-        PyDict_SetItem(state->websocket_template, state->str_type, state->str_websocket) < 0)
-        return -1;
-    return 0;
+    return set_usual(state, state->http_template, state->str_http, state->str_http) < 0 ||
+                   PyDict_SetItem(state->http_template, state->str_method, state->str_GET) < 0 ||
+                   set_usual(state, state->websocket_template, state->str_websocket,
+                             state->str_ws) < 0
+               ? -1
+               : 0;
 }
 
 static int hex_digit(char byte)
@@ -305,13 +320,15 @@ static PyObject *extensions_of(const struct hfa_state *state, PyObject *const *n
                                PyObject *tls)
 {
     PyObject *extensions = PyDict_New();
+    PyObject *empty = PyDict_New(); /* one for all: each request's own is enough */
 
+    if (empty == NULL)
+        Py_CLEAR(extensions);
     for (size_t i = 0; i < count && extensions != NULL; i++) {
-        PyObject *empty = PyDict_New();
-        if (empty == NULL || PyDict_SetItem(extensions, names[i], empty) < 0)
+        if (PyDict_SetItem(extensions, names[i], empty) < 0)
             Py_CLEAR(extensions);
-        Py_XDECREF(empty);
     }
+    Py_XDECREF(empty);
     if (extensions == NULL || tls == NULL)
         return extensions;
     PyObject *copy = PyDict_Copy(tls); /* each request's own */
@@ -328,6 +345,15 @@ static bool set(PyObject *scope, PyObject *key, PyObject *value)
 
     Py_XDECREF(value);
     return good;
+}
+
+/* As set(), where the template has `usual` already. */
+static bool set_unless(PyObject *scope, PyObject *key, PyObject *value, PyObject *usual)
+{
+    if (value != usual)
+        return set(scope, key, value);
+    Py_DECREF(value);
+    return true;
 }
 
 PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *exchange)
@@ -358,24 +384,29 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
         goto fail;
     if (!set(scope, state->str_asgi,
              PyDict_Copy(is_websocket ? state->websocket_asgi : state->http_asgi)) ||
-        !set(scope, state->str_http_version, Py_NewRef(version_of(state, request->version))) ||
+        !set_unless(scope, state->str_http_version, Py_NewRef(version_of(state, request->version)),
+                    state->str_v11) ||
         !set(scope, state->str_server, Py_NewRef(local)) ||
         !set(scope, state->str_client, Py_NewRef(client)) ||
-        !set(scope, state->str_scheme, Py_NewRef(scheme)) ||
-        !set(scope, state->str_root_path, Py_NewRef(server->root_path)) ||
+        !set_unless(scope, state->str_scheme, Py_NewRef(scheme),
+                    is_websocket ? state->str_ws : state->str_http) ||
+        !set_unless(scope, state->str_root_path, Py_NewRef(server->root_path), state->str_empty) ||
         !set(scope, state->str_headers, hfa_scope_headers(state, request)) ||
         !set(scope, state->str_state, PyDict_Copy(server->lifespan_state)) ||
         !set(scope, state->str_path, path_of(server, request->path)) ||
         !set(scope, state->str_raw_path, raw_path_of(server, request->path)) ||
-        !set(scope, state->str_query_string,
-             PyBytes_FromStringAndSize(request->query.data, (Py_ssize_t)request->query.length)))
+        !set_unless(
+            scope, state->str_query_string,
+            PyBytes_FromStringAndSize(request->query.data, (Py_ssize_t)request->query.length),
+            state->empty_bytes))
         goto fail;
     if (is_websocket) {
         if (!set(scope, state->str_subprotocols, subprotocols_of(request)) ||
             !set(scope, state->str_extensions,
                  extensions_of(state, &state->str_websocket_http_response, 1, tls)))
             goto fail;
-    } else if (!set(scope, state->str_method, method_of(state, request->method)) ||
+    } else if (!set_unless(scope, state->str_method, method_of(state, request->method),
+                           state->str_GET) ||
                !set(scope, state->str_extensions, extensions_of(state, http_extensions, 3, tls))) {
         goto fail;
     }

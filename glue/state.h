@@ -48,6 +48,7 @@
     X(v23, "2.3")                                                                                  \
     X(v24, "2.4")                                                                                  \
     X(v30, "3.0")                                                                                  \
+    X(empty, "")                                                                                   \
     X(GET, "GET")                                                                                  \
     X(POST, "POST")                                                                                \
     X(http_request, "http.request")                                                                \
