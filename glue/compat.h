@@ -23,6 +23,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* 3.11 has it. */
+#ifndef Py_NO_INLINE
+#define Py_NO_INLINE __attribute__((noinline))
+#endif
+
 /* 3.12: the raised exception as one object; a new reference, NULL when none is set. */
 static inline PyObject *hfa_take_exception(void)
 {
