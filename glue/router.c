@@ -17,6 +17,7 @@ struct route {
     struct route *next; /* a later one with the same template */
     uint32_t index;
     bool is_prefix;
+    bool is_shadowed;      /* a static path that an earlier route with parameters matches, too */
     uint32_t method_count; /* 0: any */
     struct method methods[];
 };
@@ -28,6 +29,7 @@ struct node {
     struct hfa_bytes name;   /* the only literal segment that follows, unless `has_edges` */
     struct node *only;       /* behind it; NULL: none follows */
     bool has_edges;          /* several follow: in the table */
+    bool is_fork;            /* more than one literal segment may follow */
     struct route *routes;    /* those whose templates end here, in order */
     struct node *parameter;  /* after a segment "{name}" */
     struct branch *patterns; /* after segments that are made of more */
@@ -206,6 +208,7 @@ static enum hfa_status follow_literal(struct hfa_router *router, struct node *fr
     }
     if (!from->has_edges) {
         from->has_edges = true;
+        from->is_fork = true;
         if (add_edge(router, from->number, from->name, from->only, node) != HFA_OK)
             return HFA_ERR_NO_MEMORY;
     }
@@ -239,6 +242,7 @@ static enum hfa_status follow_segment(struct hfa_router *router, struct node **n
         return follow_literal(router, from, pattern->literals[0], node);
     bool is_whole = pattern->param_count == 1 && pattern->convertors[0] == HFA_CONVERTOR_STR &&
                     pattern->literals[0].length == 0 && pattern->literals[1].length == 0;
+    from->is_fork = true;
     if (!is_whole)
         return follow_branch(router, &from->patterns, pattern, node);
     if (from->parameter == NULL)
@@ -283,8 +287,10 @@ static enum hfa_status follow_template(struct hfa_router *router,
             clear_pattern(&segment, text + 1);
         }
     }
-    return is_tail ? follow_branch(router, &(*node)->tails, &segment, node)
-                   : follow_segment(router, node, &segment);
+    if (!is_tail)
+        return follow_segment(router, node, &segment);
+    (*node)->is_fork = true;
+    return follow_branch(router, &(*node)->tails, &segment, node);
 }
 
 static enum hfa_status check_template(const struct hfa_router *router,
@@ -344,6 +350,8 @@ static struct route *new_route(struct hfa_router *router, const struct hfa_bytes
     return route;
 }
 
+static bool tree_matches(const struct hfa_router *router, struct hfa_bytes path);
+
 static enum hfa_status add(struct hfa_router *router, const struct hfa_route_token *tokens,
                            size_t token_count, struct route *route, size_t text_length)
 {
@@ -361,10 +369,14 @@ static enum hfa_status add(struct hfa_router *router, const struct hfa_route_tok
         memcpy(text + at, tokens[i].literal.data, tokens[i].literal.length);
         at += tokens[i].literal.length;
     }
-    enum hfa_status status =
-        is_static
-            ? add_edge(router, WHOLE_PATHS, (struct hfa_bytes){text, text_length}, NULL, &node)
-            : follow_template(router, tokens, token_count, text, &node);
+    enum hfa_status status;
+    if (is_static) {
+        struct hfa_bytes path = {text, text_length};
+        route->is_shadowed = tree_matches(router, path);
+        status = add_edge(router, WHOLE_PATHS, path, NULL, &node);
+    } else {
+        status = follow_template(router, tokens, token_count, text, &node);
+    }
     if (status != HFA_OK)
         return status;
     struct route **last = &node->routes;
@@ -461,8 +473,8 @@ static void copy_params(struct hfa_bytes *to, const struct search *search)
         to[i] = search->params[i];
 }
 
-/* The path is a template's of all these routes. */
-static void take(struct search *search, const struct route *route)
+/* The path matches the template of all these routes. Returns the one that is selected, if any. */
+static const struct route *take(struct search *search, const struct route *route)
 {
     for (; route != NULL && route->index < search->limit; route = route->next) {
         if (allows(search, route)) {
@@ -470,7 +482,7 @@ static void take(struct search *search, const struct route *route)
             search->match->kind = route->is_prefix ? HFA_MATCH_OPAQUE : HFA_MATCH_FULL;
             search->match->param_count = route->is_prefix ? 0 : search->param_count;
             copy_params(search->match->params, search);
-            return;
+            return route;
         }
         if (route->index < search->partial) {
             search->partial = route->index;
@@ -478,6 +490,7 @@ static void take(struct search *search, const struct route *route)
             copy_params(search->partial_params, search);
         }
     }
+    return NULL;
 }
 
 /* Something in this branch may match or raise, and it isn't known what. */
@@ -513,30 +526,52 @@ static bool follows(struct search *search, const struct branch *branch, struct h
     return true;
 }
 
+/* Whether the next segment is `name`. */
+static bool is_next(struct hfa_bytes rest, struct hfa_bytes name)
+{
+    return rest.length >= name.length &&
+           (rest.length == name.length || rest.data[name.length] == '/') &&
+           (name.length == 0 || memcmp(rest.data, name.data, name.length) == 0);
+}
+
+static const struct node *follow_only(const struct node *node, struct hfa_bytes rest)
+{
+    return node->only != NULL && is_next(rest, node->name) ? node->only : NULL;
+}
+
+static const struct node *follow_edges(const struct hfa_router *router, const struct node *node,
+                                       struct hfa_bytes segment)
+{
+    return find_edge(router, hash_edge(node->number, segment), node->number, segment)->node;
+}
+
 /* `at`: where the next segment begins; beyond the path's end there is none. The depth is that of
  * the deepest template. */
 static void visit(struct search *search, const struct node *node, size_t at)
 {
-    const struct hfa_router *router = search->router;
+    struct hfa_bytes path = search->path;
 
-    if (node->lowest >= search->limit)
+    /* Where all templates go on with the same text. */
+    while (node != NULL && at <= path.length && !node->is_fork && node->lowest < search->limit) {
+        struct hfa_bytes rest = {path.data + at, path.length - at};
+        at += node->name.length + 1;
+        node = follow_only(node, rest);
+    }
+    if (node == NULL || node->lowest >= search->limit)
         return;
-    if (at > search->path.length) {
+    if (at > path.length) {
         take(search, node->routes);
         return;
     }
-    struct hfa_bytes rest = {search->path.data + at, search->path.length - at};
+    struct hfa_bytes rest = {path.data + at, path.length - at};
     const char *slash = rest.length > 0 ? memchr(rest.data, '/', rest.length) : NULL;
     struct hfa_bytes segment = {rest.data,
                                 slash != NULL ? (size_t)(slash - rest.data) : rest.length};
     size_t next = at + segment.length + 1;
     unsigned param_count = search->param_count;
 
-    const struct node *literal = node->only;
-    if (node->has_edges)
-        literal = find_edge(router, hash_edge(node->number, segment), node->number, segment)->node;
-    else if (literal != NULL && !hfa_bytes_equal(node->name, segment))
-        literal = NULL;
+    const struct node *literal =
+        node->has_edges ? follow_edges(search->router, node, segment) : follow_only(node, rest);
     if (literal != NULL)
         visit(search, literal, next);
     if (node->parameter != NULL && segment.length > 0) {
@@ -558,16 +593,48 @@ static void visit(struct search *search, const struct node *node, size_t at)
         }
 }
 
+static void visit_root(struct search *search)
+{
+    if (search->path.length > 0 && search->path.data[0] == '/')
+        visit(search, &search->router->root, 1);
+}
+
 static void scan(struct search *search)
 {
-    const struct hfa_router *router = search->router;
-    uint64_t hash = hash_edge(WHOLE_PATHS, search->path);
-    const struct edge *edge = find_edge(router, hash, WHOLE_PATHS, search->path);
+    struct hfa_bytes path = search->path;
+    const struct edge *edge =
+        find_edge(search->router, hash_edge(WHOLE_PATHS, path), WHOLE_PATHS, path);
+    const struct route *taken = edge->node != NULL ? take(search, edge->node->routes) : NULL;
 
-    if (edge->node != NULL)
-        take(search, edge->node->routes);
-    if (search->path.length > 0 && search->path.data[0] == '/')
-        visit(search, &router->root, 1);
+    if (taken == NULL || taken->is_shadowed)
+        visit_root(search);
+}
+
+static void start(struct search *search, const struct hfa_router *router, struct hfa_bytes method,
+                  struct hfa_bytes path, struct hfa_route_match *match)
+{
+    search->router = router;
+    search->method_word = first_word(method.data, method.length);
+    search->method = method;
+    search->path = path;
+    search->tries = HFA_ROUTE_TRIES_MAX;
+    search->limit = router->first_opaque;
+    search->partial = NO_ROUTE;
+    search->param_count = 0;
+    search->match = match;
+    match->kind = router->first_opaque == NO_ROUTE ? HFA_MATCH_NONE : HFA_MATCH_OPAQUE;
+    match->param_count = 0;
+}
+
+/* Or may match. */
+static bool tree_matches(const struct hfa_router *router, struct hfa_bytes path)
+{
+    struct search search;
+    struct hfa_route_match match;
+
+    start(&search, router, HFA_BYTES(""), path, &match);
+    visit_root(&search);
+    return match.kind != HFA_MATCH_NONE || search.partial != NO_ROUTE;
 }
 
 void hfa_router_match(const struct hfa_router *router, struct hfa_bytes method,
@@ -575,17 +642,7 @@ void hfa_router_match(const struct hfa_router *router, struct hfa_bytes method,
 {
     struct search search;
 
-    search.router = router;
-    search.method_word = first_word(method.data, method.length);
-    search.method = method;
-    search.path = path;
-    search.tries = HFA_ROUTE_TRIES_MAX;
-    search.limit = router->first_opaque;
-    search.partial = NO_ROUTE;
-    search.param_count = 0;
-    search.match = match;
-    match->kind = router->first_opaque == NO_ROUTE ? HFA_MATCH_NONE : HFA_MATCH_OPAQUE;
-    match->param_count = 0;
+    start(&search, router, method, path, match);
     scan(&search);
     /* "$" also matches before a last line feed. No literal holds one, so where both ends fit a
      * template, its last parameter takes the line feed: the whole path comes first. */
