@@ -8,7 +8,7 @@
 /* The same when it may have waited for the interpreter lock, more than once. */
 #define WAITED_CONTENDED_NS (2 * 1000 * 1000)
 /* So much processor time holds others up like waiting does. */
-#define BUSY_NS (2 * 1000 * 1000)
+#define BUSY_NS (1000 * 1000)
 /* Quick runs in a row after which a slow site is quick again. */
 #define SLOW_RUNS 32
 /* The same after a mere suspicion: the machine may have been busy with something else. */
@@ -36,8 +36,10 @@ uint64_t hfa_job_site_learn(struct hfa_job_site *site, uint64_t begun_ns,
     return ended_ns;
 }
 
-void hfa_job_site_suspect(struct hfa_job_site *site)
+void hfa_job_site_suspect(struct hfa_job_site *site, uint64_t cpu_ns)
 {
+    if (cpu_ns > BUSY_NS)
+        site->is_busy = true;
     if (site->slow_runs < SUSPECT_RUNS)
         site->slow_runs = SUSPECT_RUNS;
 }

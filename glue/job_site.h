@@ -24,7 +24,7 @@ static inline bool hfa_job_site_is_slow(const struct hfa_job_site *site)
 uint64_t hfa_job_site_learn(struct hfa_job_site *site, uint64_t begun_ns,
                             struct hfa_thread_usage *usage, bool is_contended);
 
-/* A run of it has been in progress for a while, and others wait behind it. */
-void hfa_job_site_suspect(struct hfa_job_site *site);
+/* A run of it has been in progress for a while, in which it has used `cpu_ns`. */
+void hfa_job_site_suspect(struct hfa_job_site *site, uint64_t cpu_ns);
 
 #endif

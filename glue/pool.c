@@ -33,6 +33,7 @@ struct hfa_pool {
     struct hfa_job_queue quick, slow;           /* need a token */
     struct hfa_job_queue free_quick, free_slow; /* don't count */
     struct hfa_job_queue finished;
+    bool has_unpublished;           /* some of them the loop has not been told of */
     unsigned running, free_running; /* jobs in progress: that count, that don't */
 
     struct hfa_worker *all;  /* every worker */
@@ -47,31 +48,23 @@ struct hfa_pool {
     unsigned owed;                   /* tokens that workers are to give back after their job */
     unsigned given;                  /* tokens that they have given back */
 
-    atomic_bool is_armed;      /* the loop waits, or is about to: wake it */
-    atomic_bool is_published;  /* finished jobs are to be collected */
-    atomic_bool needs_plan;    /* other workers are needed than those that were chosen */
-    atomic_bool has_quick;     /* some worker has the role, or will have it */
-    atomic_uint quick_waiting; /* jobs in the quick queues */
-    atomic_uint unpublished;   /* finished jobs that the loop has not been told of */
-    atomic_uint progress;      /* quick jobs begun; 0 never */
-    atomic_uint quick_job;     /* `progress` at the start of the one in progress; 0: none is */
-    atomic_uint stuck_job;     /* the `quick_job` that the watchdog has seen for too long */
-    unsigned seen_job;         /* the watchdog's alone: `quick_job` when it looked last */
-    unsigned seen_progress;    /* likewise */
+    atomic_bool is_armed;     /* the loop waits, or is about to: wake it */
+    atomic_bool is_published; /* finished jobs are to be collected */
+    atomic_bool needs_plan;   /* other workers are needed than those that were chosen */
+    atomic_bool has_quick;    /* some worker has the role, or will have it */
+    atomic_uint progress;     /* quick jobs begun; 0 never */
+    atomic_uint quick_job;    /* `progress` at the start of the one in progress; 0: none is */
+    atomic_uint stuck_job;    /* the `quick_job` that the watchdog has seen for too long */
+    unsigned seen_job;        /* the watchdog's alone: `quick_job` when it looked last */
+    unsigned seen_progress;   /* likewise */
 };
-
-static void count_quick(struct hfa_pool *pool)
-{
-    atomic_store_explicit(&pool->quick_waiting, pool->quick.count + pool->free_quick.count,
-                          memory_order_relaxed);
-}
 
 /* --- Telling the loop ------------------------------------------------------------------------ */
 
 /* true: the loop waits and has to be woken. */
 static bool publish(struct hfa_pool *pool)
 {
-    atomic_store_explicit(&pool->unpublished, 0, memory_order_relaxed);
+    pool->has_unpublished = false;
     atomic_store(&pool->is_published, true);
     return atomic_exchange(&pool->is_armed, false);
 }
@@ -100,9 +93,7 @@ static bool look(void *data)
 
     if (job != 0 && job == pool->seen_job && job != atomic_load(&pool->stuck_job)) {
         atomic_store(&pool->stuck_job, job);
-        if (atomic_load(&pool->quick_waiting) > 0 || atomic_load(&pool->unpublished) > 0) {
-            ask_for_plan(pool);
-        }
+        ask_for_plan(pool);
     }
     pool->seen_job = job;
     pool->seen_progress = progress;
@@ -182,7 +173,6 @@ static struct hfa_job *take_quick(struct hfa_pool *pool, bool has_token)
             has_moved = true;
         }
     }
-    count_quick(pool);
     if (has_moved)
         ask_for_plan(pool);
     return job;
@@ -216,25 +206,34 @@ static struct hfa_job *take(struct hfa_worker *worker)
     return job;
 }
 
-/* What a worker keeps while it is awake. */
-struct shift {
-    struct hfa_thread_usage usage; /* at some time since the pool has last made it wait */
-    uint64_t clock_ns;             /* when the job in progress began */
-    uint64_t published_ns;         /* when finished jobs were last published */
-};
-
-static void begin_shift(struct shift *shift)
+static void read_clocks(struct hfa_worker *worker)
 {
-    hfa_thread_usage_read(&shift->usage);
-    shift->clock_ns = shift->published_ns = shift->usage.wall_ns;
+    hfa_thread_usage_read(&worker->usage);
+    worker->clock_ns = worker->published_ns = worker->usage.wall_ns;
 }
 
-static void run(struct hfa_worker *worker, struct hfa_job *job, struct shift *shift)
+/* For the job in progress, which computes. */
+static void shorten_switch_interval(struct hfa_worker *worker)
+{
+    if (worker->is_computing)
+        return;
+    worker->is_computing = true;
+    hfa_switch_interval_shorten(&worker->pool->state->switch_interval);
+}
+
+static void restore_switch_interval(struct hfa_worker *worker)
+{
+    if (!worker->is_computing)
+        return;
+    worker->is_computing = false;
+    hfa_switch_interval_restore(&worker->pool->state->switch_interval);
+}
+
+static void run(struct hfa_worker *worker, struct hfa_job *job)
 {
     struct hfa_pool *pool = worker->pool;
     struct hfa_job_site *site = job->site;
     unsigned *running = job->counts ? &pool->running : &pool->free_running;
-    bool is_busy = site->is_busy;
 
     if (worker->role == HFA_WORKER_QUICK) {
         unsigned progress = pool->progress + 1;
@@ -245,27 +244,26 @@ static void run(struct hfa_worker *worker, struct hfa_job *job, struct shift *sh
     }
     ++*running;
     worker->job = job;
-    if (is_busy)
-        hfa_switch_interval_shorten(&pool->state->switch_interval);
+    if (site->is_busy)
+        shorten_switch_interval(worker);
     job->run(job);
-    if (is_busy)
-        hfa_switch_interval_restore(&pool->state->switch_interval);
+    restore_switch_interval(worker);
     worker->job = NULL;
     --*running;
     if (pool->is_closing && pool->link == NULL)
         return; /* abandoned */
     if (pool->quick_worker == worker)
         atomic_store_explicit(&pool->quick_job, 0, memory_order_relaxed);
-    shift->clock_ns = hfa_job_site_learn(site, shift->clock_ns, &shift->usage,
-                                         pool->state->switch_interval.jobs > 0);
+    bool is_contended = pool->state->switch_interval.jobs > 0;
+    worker->clock_ns = hfa_job_site_learn(site, worker->clock_ns, &worker->usage, is_contended);
     hfa_job_queue_push(&pool->finished, job);
-    atomic_store_explicit(&pool->unpublished, pool->finished.count, memory_order_relaxed);
-    if (worker->role == HFA_WORKER_QUICK && shift->clock_ns - shift->published_ns < PUBLISH_NS)
+    pool->has_unpublished = true;
+    if (worker->role == HFA_WORKER_QUICK && worker->clock_ns - worker->published_ns < PUBLISH_NS)
         return;
     if (!pool->is_closing && publish(pool))
         pool->wake(pool->wake_data);
     /* The wake-up is not the next job's, and what it waits for says nothing about jobs. */
-    begin_shift(shift);
+    read_clocks(worker);
 }
 
 static void push_idle(struct hfa_pool *pool, struct hfa_worker *worker)
@@ -291,7 +289,7 @@ static void remove_idle(struct hfa_pool *pool, struct hfa_worker *worker)
 static bool rest(struct hfa_worker *worker)
 {
     struct hfa_pool *pool = worker->pool;
-    bool must_wake = !pool->is_closing && pool->unpublished > 0 && publish(pool);
+    bool must_wake = !pool->is_closing && pool->has_unpublished && publish(pool);
 
     push_idle(pool, worker);
     for (;;) {
@@ -322,18 +320,18 @@ static void serve(struct hfa_worker *worker)
     struct hfa_pool *pool = worker->pool;
     PyObject *claim = hfa_anyio_enter_thread(&pool->anyio);
 
+    hfa_thread_clock_open(&worker->cpu_clock);
     if (claim == NULL)
         PyErr_WriteUnraisable(worker->thread);
     for (;;) {
-        struct shift shift;
-        begin_shift(&shift);
+        read_clocks(worker);
         arrive(worker);
         while (!pool->is_closing) {
             struct hfa_job *job = take(worker);
             if (job == NULL)
                 break;
             bool counts = job->counts;
-            run(worker, job, &shift);
+            run(worker, job);
             if (counts && pool->owed > 0) {
                 pool->owed--;
                 pool->given++;
@@ -401,10 +399,17 @@ static void replace_stuck_worker(struct hfa_pool *pool)
     atomic_store(&pool->needs_plan, false);
     if (job == 0 || job != pool->stuck_job || pool->quick_worker == NULL)
         return;
-    if (pool->quick_worker->job != NULL)
-        hfa_job_site_suspect(pool->quick_worker->job->site); /* the lock is ours: it waits */
-    pool->quick_worker->role = HFA_WORKER_SLOW;
-    give_up_quick_role(pool, pool->quick_worker);
+    struct hfa_worker *worker = pool->quick_worker;
+    if (worker->job != NULL) {
+        /* The interpreter lock is ours: it waits for something, or has just had to let go. */
+        uint64_t cpu_ns = hfa_thread_clock_read(&worker->cpu_clock);
+        cpu_ns = cpu_ns > worker->usage.cpu_ns ? cpu_ns - worker->usage.cpu_ns : 0;
+        hfa_job_site_suspect(worker->job->site, cpu_ns);
+        if (worker->job->site->is_busy)
+            shorten_switch_interval(worker);
+    }
+    worker->role = HFA_WORKER_SLOW;
+    give_up_quick_role(pool, worker);
 }
 
 /* Chooses the workers that the queues need and tokens allow. */
@@ -582,7 +587,6 @@ int hfa_pool_submit(struct hfa_pool *pool, struct hfa_job *job)
     }
     if (!is_slow && is_expected(pool, job)) {
         hfa_job_queue_push(job->counts ? &pool->quick : &pool->free_quick, job);
-        count_quick(pool);
         return 0;
     }
     if (!pool->is_open && open_pool(pool) < 0)
@@ -594,7 +598,6 @@ int hfa_pool_submit(struct hfa_pool *pool, struct hfa_job *job)
         hfa_job_queue_push(job->counts ? &pool->slow : &pool->free_slow, job);
     else
         hfa_job_queue_push(job->counts ? &pool->quick : &pool->free_quick, job);
-    count_quick(pool);
     choose_workers(pool);
     return 0;
 }
@@ -609,7 +612,6 @@ static void give_up_jobs(struct hfa_pool *pool)
     for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++)
         while ((job = hfa_job_queue_pop(queues[i])) != NULL)
             hfa_job_queue_push(&pool->finished, job);
-    count_quick(pool);
 }
 
 static int start_worker(struct hfa_pool *pool, enum hfa_worker_role role)
@@ -683,7 +685,7 @@ static unsigned finish_jobs(struct hfa_pool *pool)
     unsigned count = finished.count;
     struct hfa_job *job;
 
-    atomic_store_explicit(&pool->unpublished, 0, memory_order_relaxed);
+    pool->has_unpublished = false;
     while ((job = hfa_job_queue_pop(&finished)) != NULL)
         job->done(job);
     return count;

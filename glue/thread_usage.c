@@ -3,8 +3,8 @@
 #endif
 #include "thread_usage.h"
 
+#include <pthread.h>
 #include <sys/resource.h>
-#include <time.h>
 
 static uint64_t read_clock(clockid_t id)
 {
@@ -43,3 +43,17 @@ void hfa_thread_usage_read(struct hfa_thread_usage *usage)
     usage->waits++;
 }
 #endif
+
+void hfa_thread_clock_open(struct hfa_thread_clock *clock)
+{
+#ifdef __APPLE__
+    clock->is_known = false;
+#else
+    clock->is_known = pthread_getcpuclockid(pthread_self(), &clock->id) == 0;
+#endif
+}
+
+uint64_t hfa_thread_clock_read(const struct hfa_thread_clock *clock)
+{
+    return clock->is_known ? read_clock(clock->id) : 0;
+}

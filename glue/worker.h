@@ -3,8 +3,7 @@
 #define HFA_WORKER_H
 
 #include "compat.h"
-
-#include <stdint.h>
+#include "thread_usage.h"
 
 struct hfa_job;
 struct hfa_pool;
@@ -27,7 +26,12 @@ struct hfa_worker {
     PyObject *thread;      /* owned until the thread ends */
     PyThread_type_lock asleep;
     enum hfa_worker_role role;
-    bool is_coming; /* chosen for its role, has not yet looked for a job */
+    bool is_coming;    /* chosen for its role, has not yet looked for a job */
+    bool is_computing; /* the switch interval is short for the job in progress */
+    struct hfa_thread_clock cpu_clock;
+    struct hfa_thread_usage usage; /* at some time since the pool has last made it wait */
+    uint64_t clock_ns;             /* when the job in progress began */
+    uint64_t published_ns;         /* when finished jobs were last published */
     void (*serve)(struct hfa_worker *worker);
     void (*end)(struct hfa_worker *worker);
 };
