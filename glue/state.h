@@ -5,8 +5,8 @@
 #include "compat.h"
 #include "free_list.h"
 #include "header_names.h"
-#include "switch_interval.h"
 #include "json_decode.h"
+#include "switch_interval.h"
 
 /* Interned str objects, each `state->str_<name>`. */
 #define HFA_NAMES(X)                                                                               \
