@@ -9,6 +9,7 @@ import importlib.util
 import subprocess
 import sys
 import threading
+import time
 import traceback
 import types
 import weakref
@@ -471,6 +472,39 @@ def test_thousands_of_calls_from_several_sites_all_come_back() -> None:
         assert len(await asyncio.gather(*calls)) == 5010
 
     run(scenario)
+
+
+def compute() -> float:
+    """Compute for some milliseconds; the switch interval meanwhile."""
+    end = time.thread_time() + 0.005
+    while time.thread_time() < end:
+        sum(range(100))
+    return sys.getswitchinterval()
+
+
+def test_others_get_the_interpreter_lock_sooner_while_a_call_computes() -> None:
+    async def scenario(workers: Workers) -> None:
+        while await workers.call(compute, site=SLOW) >= before:
+            pass
+        assert sys.getswitchinterval() == before
+        assert await workers.call(sys.getswitchinterval, site=OTHER) == before
+
+    before = sys.getswitchinterval()
+    run(scenario)
+
+
+def test_a_switch_interval_that_the_application_has_made_shorter_stays() -> None:
+    async def scenario(workers: Workers) -> None:
+        while not workers.pool.is_slow(SLOW):
+            await workers.call(compute, site=SLOW)
+        sys.setswitchinterval(0.00005)
+        assert await workers.call(compute, site=SLOW) == sys.getswitchinterval()
+
+    before = sys.getswitchinterval()
+    try:
+        run(scenario)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_functions_and_results_are_released() -> None:
