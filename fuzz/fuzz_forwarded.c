@@ -90,8 +90,10 @@ static void judge(const struct hfa_trust *trust, const struct hfa_field *fields,
     size_t cut_count = cut_fields(fields, count, cut);
     for (int is_websocket = 0; is_websocket < 2; is_websocket++) {
         struct hfa_forwarded whole, pieces;
-        hfa_forwarded_from_x_fields(trust, fields, count, is_websocket, &whole);
-        hfa_forwarded_from_x_fields(trust, cut, cut_count, is_websocket, &pieces);
+        hfa_forwarded_from_x_fields(trust, HFA_FORWARDED_FOR | HFA_FORWARDED_PROTO, fields, count,
+                                    is_websocket, &whole);
+        hfa_forwarded_from_x_fields(trust, HFA_FORWARDED_FOR | HFA_FORWARDED_PROTO, cut, cut_count,
+                                    is_websocket, &pieces);
         require_same(&whole, &pieces);
         require_scheme(whole.scheme, is_websocket);
     }

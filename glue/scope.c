@@ -225,25 +225,33 @@ static PyObject *known_of(struct hfa_server_object *server, struct hfa_peer *pee
 
 /* What a proxy says takes the place of what the connection shows. Steals nothing; *client and
  * *scheme are owned, before and after. -1 with an exception. */
-static int apply_forwarded(const struct hfa_server_object *server,
-                           const struct hfa_request *request, PyObject **client, PyObject **scheme)
+static int apply_forwarded(const struct hfa_server_object *server, struct hfa_exchange *exchange,
+                           struct hfa_forwarded *forwarded, PyObject **client, PyObject **scheme)
 {
-    struct hfa_forwarded forwarded;
+    const struct hfa_request *request = &exchange->request;
+    void (*read)(const struct hfa_trust *, unsigned, const struct hfa_field *, size_t, bool,
+                 struct hfa_forwarded *) =
+        server->reads_forwarded_field ? hfa_forwarded_from_field : hfa_forwarded_from_x_fields;
 
-    hfa_forwarded_from_x_fields(server->trust, request->fields, request->field_count,
-                                request->is_websocket, &forwarded);
-    if (forwarded.scheme.length > 0) {
-        Py_SETREF(*scheme, PyUnicode_DecodeLatin1(forwarded.scheme.data,
-                                                  (Py_ssize_t)forwarded.scheme.length, NULL));
+    read(server->trust, server->forwarded_parts, request->fields, request->field_count,
+         request->is_websocket, forwarded);
+    if ((forwarded->host.length > 0 || forwarded->port.length > 0) &&
+        hfa_forwarded_replace_host(exchange, forwarded) != HFA_OK) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (forwarded->scheme.length > 0) {
+        Py_SETREF(*scheme, PyUnicode_DecodeLatin1(forwarded->scheme.data,
+                                                  (Py_ssize_t)forwarded->scheme.length, NULL));
         if (*scheme == NULL)
             return -1;
     }
-    if (forwarded.client_host.length > 0) {
-        PyObject *host = PyUnicode_DecodeLatin1(forwarded.client_host.data,
-                                                (Py_ssize_t)forwarded.client_host.length, NULL);
+    if (forwarded->client_host.length > 0) {
+        PyObject *host = PyUnicode_DecodeLatin1(forwarded->client_host.data,
+                                                (Py_ssize_t)forwarded->client_host.length, NULL);
         Py_SETREF(*client, host == NULL
                                ? NULL
-                               : Py_BuildValue("(NL)", host, (long long)forwarded.client_port));
+                               : Py_BuildValue("(NL)", host, (long long)forwarded->client_port));
         if (*client == NULL)
             return -1;
     }
@@ -275,24 +283,38 @@ static PyObject *method_of(const struct hfa_state *state, struct hfa_bytes metho
     return PyUnicode_DecodeLatin1(method.data, (Py_ssize_t)method.length, NULL);
 }
 
-static PyObject *path_of(const struct hfa_server_object *server, struct hfa_bytes path)
+/* The prefixes of the path, the proxy's in front of the server's own: *decoded is a str, *raw
+ * bytes; both are owned, before and after. -1 with an exception. */
+static int add_prefix(struct hfa_bytes prefix, PyObject **decoded, PyObject **raw)
+{
+    PyObject *text = hfa_scope_unquote(prefix);
+    PyObject *bytes = PyBytes_FromStringAndSize(prefix.data, (Py_ssize_t)prefix.length);
+
+    Py_SETREF(*decoded, text == NULL ? NULL : PyUnicode_Concat(text, *decoded));
+    Py_SETREF(*raw, bytes == NULL ? NULL : PySequence_Concat(bytes, *raw));
+    Py_XDECREF(text);
+    Py_XDECREF(bytes);
+    return *decoded == NULL || *raw == NULL ? -1 : 0;
+}
+
+static PyObject *path_of(PyObject *root_path, struct hfa_bytes path)
 {
     PyObject *text = hfa_scope_unquote(path);
 
-    if (text == NULL || PyUnicode_GetLength(server->root_path) == 0)
+    if (text == NULL || PyUnicode_GetLength(root_path) == 0)
         return text;
-    PyObject *full = PyUnicode_Concat(server->root_path, text);
+    PyObject *full = PyUnicode_Concat(root_path, text);
     Py_DECREF(text);
     return full;
 }
 
-static PyObject *raw_path_of(const struct hfa_server_object *server, struct hfa_bytes path)
+static PyObject *raw_path_of(PyObject *raw_root_path, struct hfa_bytes path)
 {
     PyObject *raw = PyBytes_FromStringAndSize(path.data, (Py_ssize_t)path.length);
 
-    if (raw == NULL || PyBytes_GET_SIZE(server->raw_root_path) == 0)
+    if (raw == NULL || PyBytes_GET_SIZE(raw_root_path) == 0)
         return raw;
-    PyObject *full = PySequence_Concat(server->raw_root_path, raw);
+    PyObject *full = PySequence_Concat(raw_root_path, raw);
     Py_DECREF(raw);
     return full;
 }
@@ -369,6 +391,9 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
     PyObject *known = known_of(server, exchange->peer);
     PyObject *client = known;
     PyObject *tls = NULL; /* borrowed */
+    PyObject *root_path = Py_NewRef(server->root_path);
+    PyObject *raw_root_path = Py_NewRef(server->raw_root_path);
+    struct hfa_forwarded forwarded = {0};
     PyObject *const http_extensions[] = {state->str_http_response_pathsend,
                                          state->str_http_response_trailers,
                                          state->str_http_response_early_hint};
@@ -380,7 +405,10 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
     Py_XINCREF(client);
     if (client == NULL || local == NULL || scope == NULL)
         goto fail;
-    if (exchange->peer->app_flag && apply_forwarded(server, request, &client, &scheme) < 0)
+    if (exchange->peer->app_flag &&
+        apply_forwarded(server, exchange, &forwarded, &client, &scheme) < 0)
+        goto fail;
+    if (forwarded.prefix.length > 0 && add_prefix(forwarded.prefix, &root_path, &raw_root_path) < 0)
         goto fail;
     if (!set(scope, state->str_asgi,
              PyDict_Copy(is_websocket ? state->websocket_asgi : state->http_asgi)) ||
@@ -390,11 +418,11 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
         !set(scope, state->str_client, Py_NewRef(client)) ||
         !set_unless(scope, state->str_scheme, Py_NewRef(scheme),
                     is_websocket ? state->str_ws : state->str_http) ||
-        !set_unless(scope, state->str_root_path, Py_NewRef(server->root_path), state->str_empty) ||
+        !set_unless(scope, state->str_root_path, Py_NewRef(root_path), state->str_empty) ||
         !set(scope, state->str_headers, hfa_scope_headers(state, request)) ||
         !set(scope, state->str_state, PyDict_Copy(server->lifespan_state)) ||
-        !set(scope, state->str_path, path_of(server, request->path)) ||
-        !set(scope, state->str_raw_path, raw_path_of(server, request->path)) ||
+        !set(scope, state->str_path, path_of(root_path, request->path)) ||
+        !set(scope, state->str_raw_path, raw_path_of(raw_root_path, request->path)) ||
         !set_unless(
             scope, state->str_query_string,
             PyBytes_FromStringAndSize(request->query.data, (Py_ssize_t)request->query.length),
@@ -417,5 +445,7 @@ fail:
 done:
     Py_XDECREF(client);
     Py_XDECREF(scheme);
+    Py_XDECREF(root_path);
+    Py_XDECREF(raw_root_path);
     return scope;
 }

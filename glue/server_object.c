@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "forwarded.h"
 #include "loop_bridge.h"
 #include "plan_run.h"
 #include "tls_settings.h"
@@ -329,6 +330,41 @@ static int read_trust(PyObject *text, struct hfa_trust **trust)
     return status == HFA_OK ? 0 : -1;
 }
 
+/* Which of a proxy's words are believed, and in which fields they stand. */
+static int read_forwarded(PyObject *settings, struct hfa_server_object *server)
+{
+    static const struct {
+        const char *name;
+        enum hfa_forwarded_part part;
+    } parts[] = {
+        {"for", HFA_FORWARDED_FOR},       {"proto", HFA_FORWARDED_PROTO},
+        {"host", HFA_FORWARDED_HOST},     {"port", HFA_FORWARDED_PORT},
+        {"prefix", HFA_FORWARDED_PREFIX},
+    };
+    PyObject *chosen = PyMapping_GetItemString(settings, "forwarded_parts");
+    PyObject *field = PyMapping_GetItemString(settings, "forwarded_field");
+    int status = -1;
+
+    if (chosen == NULL || field == NULL)
+        goto done;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        PyObject *name = PyUnicode_FromString(parts[i].name);
+        int is_chosen = name == NULL ? -1 : PySequence_Contains(chosen, name);
+        Py_XDECREF(name);
+        if (is_chosen < 0)
+            goto done;
+        if (is_chosen > 0)
+            server->forwarded_parts |= (unsigned)parts[i].part;
+    }
+    server->reads_forwarded_field =
+        PyUnicode_Check(field) && PyUnicode_CompareWithASCIIString(field, "forwarded") == 0;
+    status = 0;
+done:
+    Py_XDECREF(chosen);
+    Py_XDECREF(field);
+    return status;
+}
+
 static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"app",      "settings", "root_path",   "uds",
@@ -373,7 +409,8 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     self->selector_watch.fd = -1;
     PyObject_GC_Track(self);
     if (self->raw_root_path == NULL || self->lifespan_state == NULL ||
-        read_trust(trust, &self->trust) < 0 || read_trust(proxy_trust, &self->proxy_trust) < 0)
+        read_forwarded(settings, self) < 0 || read_trust(trust, &self->trust) < 0 ||
+        read_trust(proxy_trust, &self->proxy_trust) < 0)
         goto fail;
     if (hfa_reactor_new(&self->reactor) != HFA_OK ||
         hfa_server_new(self->reactor, &self->app_table, &limits, &self->server) != HFA_OK) {

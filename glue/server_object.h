@@ -25,6 +25,8 @@ struct hfa_server_object {
     struct hfa_address last_host_address;   /* without its port */
     struct hfa_address last_local_address;
     struct hfa_trust *trust;       /* owned: proxies that are believed; NULL: none */
+    unsigned forwarded_parts;      /* enum hfa_forwarded_part: what is believed */
+    bool reads_forwarded_field;    /* Forwarded, not X-Forwarded-* */
     struct hfa_trust *proxy_trust; /* owned: peers that send a PROXY header; NULL: none */
     PyObject *on_access;           /* owned: called with (scope, status), or None */
     PyObject *on_websocket;        /* owned: called with (scope, outcome), or None */

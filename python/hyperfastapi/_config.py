@@ -307,14 +307,27 @@ class Config:
     )
     proxy_headers: bool = _setting(
         True, kinds.flag(), HTTP,
-        "Take the client's address and the scheme from X-Forwarded-For and X-Forwarded-Proto of"
-        " trusted proxies.",
+        "Take the client's address and the scheme from what trusted proxies say.",
     )
     forwarded_allow_ips: tuple[str, ...] = _setting(
         ("127.0.0.1", "::1"), kinds.trusted_peers(), HTTP,
         "Trusted proxies: addresses, networks and socket paths, separated by commas; '*' trusts"
         " everyone. FORWARDED_ALLOW_IPS is read too.",
         why="Who is trusted can choose the client's address; a proxy on this machine may.",
+    )
+    forwarded_field: str = _setting(
+        "x-forwarded", kinds.choice("x-forwarded", "forwarded"), HTTP,
+        "Where trusted proxies say it: in X-Forwarded-For and its like, or in Forwarded"
+        " (RFC 7239).",
+        why="One of the two: what a proxy does not set itself, it passes on from its client.",
+    )
+    forwarded_parts: tuple[str, ...] = _setting(
+        ("for", "proto"), kinds.choices("for", "proto", "host", "port", "prefix"), HTTP,
+        "What trusted proxies are believed: the client (for), the scheme (proto), the Host field"
+        " (host), its port (port), and the prefix that they took off the path (prefix);"
+        " separated by commas.",
+        why="Every proxy sets these two. Name another only if yours sets it, whatever its client"
+        " has sent.",
     )
     headers: tuple[tuple[str, str], ...] = _setting(
         (), kinds.headers(), HTTP,

@@ -168,6 +168,26 @@ def choice(*choices: str) -> Kind:
     return Kind(lambda text: text, check, "{" + ",".join(choices) + "}")
 
 
+def choices(*allowed: str) -> Kind:
+    """Any of some words, in any case, kept as a tuple."""
+    wanted = f"must be some of {', '.join(allowed)}"
+
+    def check(value: Any) -> tuple[str, ...]:
+        words = split_commas(value) if isinstance(value, str) else value
+        if not isinstance(words, (list, tuple, set, frozenset)) or not all(
+            isinstance(word, str) and word.lower() in allowed for word in words
+        ):
+            raise Refused(wanted)
+        return tuple(word.lower() for word in words)
+
+    return Kind(split_commas, check, ",".join(allowed))
+
+
+def split_commas(text: str) -> list[str]:
+    """Split at commas; white space around the parts and empty parts go."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def mode() -> Kind:
     """A file mode; its text is octal."""
     wanted = "a file mode from 0 to 0777, in octal as chmod takes it"
@@ -241,11 +261,8 @@ def split_paths(text: str) -> list[str]:
 def trusted_peers() -> Kind:
     """Addresses, networks and socket paths, kept as a tuple."""
 
-    def parse(text: str) -> list[str]:
-        return [part.strip() for part in text.split(",") if part.strip()]
-
     def check(value: Any) -> tuple[str, ...]:
-        peers = parse(value) if isinstance(value, str) else value
+        peers = split_commas(value) if isinstance(value, str) else value
         if not isinstance(peers, (list, tuple)) or not all(isinstance(p, str) for p in peers):
             raise Refused("must be addresses, networks or socket paths, separated by commas")
         for peer in peers:
@@ -258,7 +275,7 @@ def trusted_peers() -> Kind:
                 raise Refused(f"{error}; write the network as 10.0.0.0/8") from None
         return tuple(peers)
 
-    return Kind(parse, check, "IPS")
+    return Kind(split_commas, check, "IPS")
 
 
 def headers() -> Kind:

@@ -1,4 +1,4 @@
-/* What X-Forwarded-For and X-Forwarded-Proto make of client and scheme. */
+/* What X-Forwarded-* and Forwarded make of client, scheme, host and prefix. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -34,7 +34,8 @@ static struct hfa_forwarded read_fields(const char *trusted, const char *lines, 
     size_t count = split(lines, fields);
     assert_int_equal(
         hfa_trust_create((struct hfa_bytes){trusted, strlen(trusted)}, &trust, &bad_item), HFA_OK);
-    hfa_forwarded_from_x_fields(trust, fields, count, is_websocket, &forwarded);
+    hfa_forwarded_from_x_fields(trust, HFA_FORWARDED_FOR | HFA_FORWARDED_PROTO, fields, count,
+                                is_websocket, &forwarded);
     hfa_trust_destroy(trust);
     return forwarded;
 }
@@ -128,6 +129,115 @@ static void test_the_last_scheme_counts_known_or_not(void **state)
     assert_scheme("x-forwarded-proto: https, http\n", false, "");
 }
 
+#define ALL 0x1fu
+
+static void read_with(void (*read)(const struct hfa_trust *, unsigned, const struct hfa_field *,
+                                   size_t, bool, struct hfa_forwarded *),
+                      unsigned parts, const char *trusted, const char *lines,
+                      struct hfa_forwarded *forwarded)
+{
+    struct hfa_field fields[FIELDS_MAX];
+    struct hfa_trust *trust;
+    struct hfa_bytes bad_item;
+    size_t count = split(lines, fields);
+
+    assert_int_equal(
+        hfa_trust_create((struct hfa_bytes){trusted, strlen(trusted)}, &trust, &bad_item), HFA_OK);
+    read(trust, parts, fields, count, false, forwarded);
+    hfa_trust_destroy(trust);
+}
+
+static void assert_text(struct hfa_bytes got, const char *expected)
+{
+    char text[256] = "";
+
+    assert_true(got.length < sizeof(text));
+    if (got.length > 0)
+        memcpy(text, got.data, got.length);
+    assert_string_equal(text, expected);
+}
+
+static void test_host_port_and_prefix_are_read_when_asked_for(void **state)
+{
+    static const char lines[] = "x-forwarded-host: first.test, a.test:81\n"
+                                "x-forwarded-port: 8443\n"
+                                "x-forwarded-prefix: /api/\n";
+    struct hfa_forwarded forwarded;
+
+    read_with(hfa_forwarded_from_x_fields, ALL, "*", lines, &forwarded);
+    assert_text(forwarded.host, "a.test:81");
+    assert_text(forwarded.port, "8443");
+    assert_text(forwarded.prefix, "/api");
+    read_with(hfa_forwarded_from_x_fields, HFA_FORWARDED_FOR | HFA_FORWARDED_PROTO, "*", lines,
+              &forwarded);
+    assert_text(forwarded.host, "");
+    assert_text(forwarded.port, "");
+    assert_text(forwarded.prefix, "");
+}
+
+static void test_values_that_cannot_be_used_change_nothing(void **state)
+{
+    static const char *const lines[] = {
+        "x-forwarded-host: a b\nx-forwarded-port: x\nx-forwarded-prefix: //evil.test\n",
+        "x-forwarded-host: u@a.test\nx-forwarded-port: 65536\nx-forwarded-prefix: api\n",
+        "x-forwarded-host: [::1\nx-forwarded-port: 0\nx-forwarded-prefix: /a?b\n",
+        "x-forwarded-host:\nx-forwarded-port:\nx-forwarded-prefix: /\\evil.test\n",
+    };
+    struct hfa_forwarded forwarded;
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        read_with(hfa_forwarded_from_x_fields, ALL, "*", lines[i], &forwarded);
+        assert_text(forwarded.host, "");
+        assert_text(forwarded.port, "");
+        assert_text(forwarded.prefix, "");
+    }
+}
+
+static void test_forwarded_names_client_scheme_and_host(void **state)
+{
+    struct hfa_forwarded forwarded;
+
+    read_with(hfa_forwarded_from_field, ALL, "10.0.0.0/8",
+              "forwarded: for=203.0.113.7, For=\"[2001:db8::1]:4711\";proto=https; host=a.test,"
+              " for=10.0.0.1;proto=http;by=10.0.0.2\n",
+              &forwarded);
+    assert_text(forwarded.client_host, "2001:db8::1");
+    assert_int_equal(forwarded.client_port, 4711);
+    assert_text(forwarded.scheme, "https");
+    assert_text(forwarded.host, "a.test");
+}
+
+static void test_forwarded_is_walked_to_its_start_when_all_are_trusted(void **state)
+{
+    struct hfa_forwarded forwarded;
+
+    read_with(hfa_forwarded_from_field, ALL, "*",
+              "forwarded: for=_hidden;proto=https\nforwarded: for=10.0.0.1\n", &forwarded);
+    assert_text(forwarded.client_host, "_hidden");
+    assert_text(forwarded.scheme, "https");
+}
+
+static void test_forwarded_that_is_broken_says_nothing(void **state)
+{
+    static const char *const lines[] = {
+        "forwarded: for=203.0.113.7 proto=https\n",
+        "forwarded: for=\"203.0.113.7\n",
+        "forwarded: for=203.0.113.7, for=\n",
+        "forwarded: for\n",
+        "forwarded: for=\"a\\\"b\"\n",
+        "forwarded: for=[2001:db8::1]\n",
+        "forwarded: =1\n",
+        "forwarded: \"for\"=203.0.113.7\n",
+    };
+    struct hfa_forwarded forwarded;
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        read_with(hfa_forwarded_from_field, ALL, "10.0.0.0/8", lines[i], &forwarded);
+        assert_text(forwarded.client_host, "");
+        assert_text(forwarded.scheme, "");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +249,11 @@ int main(void)
         cmocka_unit_test(test_malformed_hosts_are_kept_as_they_are),
         cmocka_unit_test(test_a_known_scheme_is_taken),
         cmocka_unit_test(test_the_last_scheme_counts_known_or_not),
+        cmocka_unit_test(test_host_port_and_prefix_are_read_when_asked_for),
+        cmocka_unit_test(test_values_that_cannot_be_used_change_nothing),
+        cmocka_unit_test(test_forwarded_names_client_scheme_and_host),
+        cmocka_unit_test(test_forwarded_is_walked_to_its_start_when_all_are_trusted),
+        cmocka_unit_test(test_forwarded_that_is_broken_says_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,12 +57,19 @@ class Http2Connection:
         port: of 127.0.0.1.
         tls: speak TLS and offer h2; None: prior knowledge.
         validates: whether what is sent has to be valid.
+        first: bytes to send before everything else.
     """
 
     def __init__(
-        self, port: int, *, tls: ssl.SSLContext | None = None, validates: bool = True
+        self,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        validates: bool = True,
+        first: bytes = b"",
     ) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), BOUND)
+        self._socket.sendall(first)
         if tls is not None:
             wrapped = tls.wrap_socket(self._socket, server_hostname="localhost")
             assert wrapped.selected_alpn_protocol() == "h2"

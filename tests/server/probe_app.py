@@ -48,6 +48,7 @@ async def show(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with the process and what it knows of the request."""
     shown = {
         "pid": os.getpid(),
+        "host": dict(scope["headers"]).get(b"host", b"").decode(),
         "root_path": scope["root_path"],
         "path": scope["path"],
         "http_version": scope["http_version"],
