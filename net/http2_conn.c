@@ -134,12 +134,21 @@ static int check_frame(struct hfa_http2_conn *conn, const struct hfa_http2_frame
     }
 }
 
+static void end_head(struct hfa_http2_conn *conn)
+{
+    hfa_field_section_end(&conn->head);
+    conn->receiving = NULL;
+    conn->head_until_ns = HFA_NEVER;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *opaque)
 {
     struct hfa_http2_conn *conn = opaque;
 
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
+    if (conn->receiving != NULL)
+        end_head(conn); /* it was broken: nghttp2 has yet to reset its stream */
     struct hfa_http2_stream *stream = hfa_http2_stream_new(conn, frame->hd.stream_id);
     if (stream == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -185,13 +194,6 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
     if (conn->receiving != NULL)
         conn->head.is_malformed = true;
     return 0;
-}
-
-static void end_head(struct hfa_http2_conn *conn)
-{
-    hfa_field_section_end(&conn->head);
-    conn->receiving = NULL;
-    conn->head_until_ns = HFA_NEVER;
 }
 
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *opaque)

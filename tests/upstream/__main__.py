@@ -11,6 +11,7 @@ downloaded once into `.cache/upstream`. The exit status is 0 only if every failu
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib.metadata
 import os
 import subprocess
@@ -47,6 +48,9 @@ def parse_arguments(arguments: list[str]) -> tuple[Suite, Settings, str, list[st
         "--bare", action="store_true", help="hand the server the application itself, unwrapped"
     )
     parser.add_argument(
+        "--http2", action="store_true", help="speak HTTP/2 to the server, with prior knowledge"
+    )
+    parser.add_argument(
         "--install",
         action=argparse.BooleanOptionalAction,
         help="make fastapi.FastAPI hyperfastapi's class; default: unless the server is uvicorn",
@@ -59,7 +63,7 @@ def parse_arguments(arguments: list[str]) -> tuple[Suite, Settings, str, list[st
     install = given.install
     if install is None:
         install = suite.apps > 0 and not given.server.startswith("uvicorn")
-    settings = Settings(server=given.server, bare=given.bare, install=install)
+    settings = Settings(server=given.server, bare=given.bare, install=install, http2=given.http2)
     return suite, settings, given.jobs, pytest_arguments
 
 
@@ -106,7 +110,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="upstream-") as temporary:
         root = sdist.unpack(suite, archive, Path(temporary))
         report = str(Path(temporary) / "outcomes")
-        settings = Settings(settings.server, settings.bare, settings.install, report)
+        settings = dataclasses.replace(settings, report=report)
         status = run_pytest(suite, settings, root, jobs, pytest_arguments)
         seen, use = outcomes.read(report), usage.read(report)
     excused = read_excused(conditions(suite, settings, is_root=os.geteuid() == 0))
@@ -114,7 +118,8 @@ def main(arguments: list[str]) -> int:
     if status not in PYTEST_RAN:
         verdict.problems.append(f"pytest ended with status {status}")
     where = "in process" if not settings.over_socket else f"over {settings.server}"
-    print(f"\n{suite.name} {suite.version} {where}{' (bare)' if settings.bare else ''}")
+    ways = [way for way in ("bare", "http2") if getattr(settings, way)]
+    print(f"\n{suite.name} {suite.version} {where}{f' ({', '.join(ways)})' if ways else ''}")
     print("\n".join(f"  {line}" for line in verdict.lines()))
     return 1 if verdict.problems else 0
 

@@ -61,7 +61,7 @@ def install(settings: Settings) -> ServerPool:
         RuntimeError: if a module outside starlette and fastapi has bound the original already:
             its tests would pass without crossing the socket.
     """
-    pool = ServerPool(load_factory(settings.server), settings.bare)
+    pool = ServerPool(load_factory(settings.server), settings.bare, settings.http2)
     SocketTestClient.server_pool = pool
     import fastapi.testclient  # noqa: F401  (binds the original, replaced below)
 

@@ -33,7 +33,14 @@ class RunningServer:
     """One server, its application's recorder, and the HTTP connections to it."""
 
     def __init__(
-        self, factory: ServerFactory, app: ASGIApp, *, bare: bool, lifespan: bool, root_path: str
+        self,
+        factory: ServerFactory,
+        app: ASGIApp,
+        *,
+        bare: bool,
+        lifespan: bool,
+        root_path: str,
+        http2: bool,
     ) -> None:
         """Start a server for `app` on an ephemeral loopback port.
 
@@ -41,6 +48,7 @@ class RunningServer:
             BaseException: what the application's lifespan raised, if it did; else what
                 the handle raised because the server did not start.
         """
+        self._http2 = http2
         self._wrapped = None if bare else WrappedApp(app)
         self._logged = LoggedExceptions(factory.error_loggers) if bare else None
         sock = socket.socket()
@@ -59,7 +67,10 @@ class RunningServer:
             if self._logged is not None:
                 self._logged.detach()
             raise (self.lifespan_exception() or failure) from None
-        self.http = httpx.HTTPTransport(retries=0)
+        self.http = self._connect()
+
+    def _connect(self) -> httpx.HTTPTransport:
+        return httpx.HTTPTransport(retries=0, http1=not self._http2, http2=self._http2)
 
     def stop(self, wait: bool = True) -> None:
         self.http.close()
@@ -69,7 +80,7 @@ class RunningServer:
 
     def reconnect(self) -> None:
         """Use new connections: after an exception a server may close the one it came from."""
-        old, self.http = self.http, httpx.HTTPTransport(retries=0)
+        old, self.http = self.http, self._connect()
         old.close()
 
     @property

@@ -23,6 +23,7 @@ class Settings:
             "none" for the plain in-process TestClient.
         bare: the server gets the very application object, not a recording wrapper around it.
         install: `fastapi.FastAPI` is replaced by hyperfastapi's class before collection.
+        http2: HTTP requests go over HTTP/2 with prior knowledge; WebSockets stay on HTTP/1.1.
         report: path that outcomes are written to; counters go to "<report>.<pid>.use".
     """
 
@@ -30,6 +31,7 @@ class Settings:
     bare: bool = False
     install: bool = False
     report: str = ""
+    http2: bool = False
 
     @property
     def over_socket(self) -> bool:

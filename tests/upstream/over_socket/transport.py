@@ -23,9 +23,10 @@ SERVER_HEADERS = {b"date", b"server", b"connection", b"keep-alive", b"transfer-e
 class ServerPool:
     """The servers of clients used without `with`: started on first use, the oldest stopped."""
 
-    def __init__(self, factory: ServerFactory, bare: bool) -> None:
+    def __init__(self, factory: ServerFactory, bare: bool, http2: bool) -> None:
         self._factory = factory
         self._bare = bare
+        self._http2 = http2
         self._open: OrderedDict[SocketTransport, None] = OrderedDict()
 
     def start(self, transport: SocketTransport, *, lifespan: bool) -> RunningServer:
@@ -35,6 +36,7 @@ class ServerPool:
             bare=self._bare,
             lifespan=lifespan,
             root_path=transport.root_path,
+            http2=self._http2,
         )
 
     def touch(self, transport: SocketTransport) -> None:
