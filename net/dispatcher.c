@@ -146,6 +146,14 @@ void hfa_exchange_notify(struct hfa_exchange *exchange, unsigned events)
     }
 }
 
+void hfa_exchange_cancel(struct hfa_exchange *exchange)
+{
+    if (!(exchange->events & HFA_EVENT_REQUEST))
+        return;
+    exchange->events = 0;
+    exchange->is_disconnected = true;
+}
+
 void hfa_exchange_detach(struct hfa_exchange *exchange)
 {
     exchange->stream = NULL;

@@ -214,6 +214,9 @@ void hfa_peer_release(struct hfa_peer *peer);
 void hfa_exchange_notify(struct hfa_exchange *exchange, unsigned events);
 /* The transport or stream is gone: tells the application and drops the protocol's reference. */
 void hfa_exchange_detach(struct hfa_exchange *exchange);
+/* The client has taken the request back: if the application has not seen it, it never will. Before
+ * hfa_exchange_detach(). */
+void hfa_exchange_cancel(struct hfa_exchange *exchange);
 /* Queues a message; HFA_ERR_NO_MEMORY. */
 enum hfa_status hfa_exchange_push_message(struct hfa_exchange *exchange, enum hfa_message_kind kind,
                                           uint16_t close_code, struct hfa_bytes bytes);

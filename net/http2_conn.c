@@ -55,6 +55,7 @@ static void tick(struct hfa_http2_conn *conn)
 /* A connection error. The return value ends nghttp2's reading. */
 static int condemn(struct hfa_http2_conn *conn, uint32_t error_code)
 {
+    conn->is_condemned = true;
     nghttp2_session_terminate_session(conn->session, error_code);
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
@@ -240,7 +241,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
         return 0;
     if (stream == conn->receiving)
         end_head(conn);
-    hfa_http2_stream_close(stream);
+    hfa_http2_stream_close(stream, error_code != NGHTTP2_NO_ERROR);
     if (conn->streams == NULL)
         conn->idle_until_ns = after(conn, hfa_http2_limits(conn)->idle_timeout_ns);
     return 0;
@@ -319,6 +320,7 @@ static void pump(struct hfa_http2_conn *conn)
             break;
         }
     }
+    hfa_http2_stream_resume_writing(conn);
 }
 
 static void http2_prepare_output(void *engine)
@@ -361,6 +363,25 @@ static void end_input(struct hfa_http2_conn *conn)
     }
     conn->is_draining = true;
     conn->had_stream = true;
+}
+
+/* Requests that the application has not seen yet are not worth its while. */
+static void cancel_streams(struct hfa_http2_conn *conn)
+{
+    for (struct hfa_http2_stream *each = conn->streams; each != NULL; each = each->next)
+        hfa_exchange_cancel(each->exchange);
+}
+
+/* Their exchanges end; nghttp2 forgets them with the session. */
+static void close_streams(struct hfa_http2_conn *conn)
+{
+    if (conn->receiving != NULL)
+        end_head(conn);
+    while (conn->streams != NULL) {
+        struct hfa_http2_stream *stream = conn->streams;
+        nghttp2_session_set_stream_user_data(conn->session, stream->id, NULL);
+        hfa_http2_stream_close(stream, conn->is_condemned);
+    }
 }
 
 /* Gives nghttp2 a piece that lies in one frame. */
@@ -407,6 +428,10 @@ static enum hfa_status http2_input(void *engine, char *data, size_t length, bool
             break;
         at += taken;
     }
+    /* What a client's faults have reset must not reach the application first. */
+    pump(conn);
+    if (conn->is_condemned)
+        cancel_streams(conn);
     /* Its GOAWAY is all that a broken connection still sends. */
     if (conn->is_broken) {
         at = length;
@@ -463,13 +488,7 @@ static void http2_on_closed(void *engine)
     struct hfa_http2_conn *conn = engine;
 
     conn->is_broken = true;
-    if (conn->receiving != NULL)
-        end_head(conn);
-    while (conn->streams != NULL) {
-        struct hfa_http2_stream *stream = conn->streams;
-        nghttp2_session_set_stream_user_data(conn->session, stream->id, NULL);
-        hfa_http2_stream_close(stream);
-    }
+    close_streams(conn);
 }
 
 static void http2_shutdown(void *engine)

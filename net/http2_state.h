@@ -33,6 +33,7 @@ struct hfa_http2_stream {
     bool peer_ended;        /* the client will send no more */
     bool has_body;          /* bytes of the response are sent, not only counted */
     bool has_length;        /* of the response */
+    uint64_t counted;       /* bytes of the output that conn->unsent knows of */
     uint64_t length_left;   /* of the response's content-length */
     size_t unacknowledged;  /* bytes received that the client's window still counts */
     uint64_t body_bytes;    /* received in the current time-out window */
@@ -63,9 +64,12 @@ struct hfa_http2_conn {
     bool had_stream;
     bool said_goodbye; /* the last GOAWAY is submitted */
     unsigned reset_count;
-    bool is_broken;  /* nothing is read any more */
-    bool is_pumping; /* inside of nghttp2: it must not be entered again */
-    bool has_more;   /* frames wait for the output to drain */
+    uint64_t unsent;   /* bytes in all streams' outputs */
+    bool has_paused;   /* a stream may have been told to wait because of them */
+    bool is_condemned; /* ended for what the client did */
+    bool is_broken;    /* nothing is read any more */
+    bool is_pumping;   /* inside of nghttp2: it must not be entered again */
+    bool has_more;     /* frames wait for the output to drain */
 };
 
 static inline const struct hfa_limits *hfa_http2_limits(const struct hfa_http2_conn *conn)
@@ -111,7 +115,11 @@ void hfa_http2_stream_refuse(struct hfa_http2_stream *stream, int status_code,
 /* Asks nghttp2 to reset it, once. */
 void hfa_http2_stream_reset(struct hfa_http2_stream *stream, uint32_t error_code);
 
-/* nghttp2 has closed it, or the connection is gone: the application hears of it. Last use. */
-void hfa_http2_stream_close(struct hfa_http2_stream *stream);
+/* nghttp2 has closed it, or the connection is gone: the application hears of it. `cancelled`: if it
+ * has not begun with the request, it need not. Last use. */
+void hfa_http2_stream_close(struct hfa_http2_stream *stream, bool cancelled);
+
+/* Less waits to be sent: lets those write on that had to wait for it. */
+void hfa_http2_stream_resume_writing(struct hfa_http2_conn *conn);
 
 #endif

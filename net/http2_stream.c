@@ -18,12 +18,28 @@ static struct hfa_buffer_pool *buffers_of(const struct hfa_http2_stream *stream)
     return &stream->conn->carrier->dispatcher->buffers;
 }
 
+/* What all streams of a connection may have waiting before each may have but one piece: a client
+ * that takes nothing should not fill the memory of as many streams as it may open. */
+#define UNSENT_FACTOR 4
+
+static void recount(struct hfa_http2_stream *stream)
+{
+    stream->conn->unsent += stream->carrier.output.length - stream->counted;
+    stream->counted = stream->carrier.output.length;
+}
+
+static bool is_crowded(const struct hfa_http2_conn *conn)
+{
+    return conn->unsent >= UNSENT_FACTOR * (uint64_t)hfa_http2_limits(conn)->response_buffer;
+}
+
 /* A WebSocket has something to send, or a new deadline. */
 static void on_websocket_change(struct hfa_carrier *carrier)
 {
     struct hfa_http2_stream *stream = (struct hfa_http2_stream *)carrier;
     struct hfa_http2_conn *conn = stream->conn;
 
+    recount(stream);
     if (stream->is_deferred && carrier->output.length > 0) {
         stream->is_deferred = false;
         stream->moved_ns = hfa_http2_now(conn);
@@ -70,7 +86,7 @@ struct hfa_http2_stream *hfa_http2_stream_new(struct hfa_http2_conn *conn, int32
     return stream;
 }
 
-void hfa_http2_stream_close(struct hfa_http2_stream *stream)
+void hfa_http2_stream_close(struct hfa_http2_stream *stream, bool cancelled)
 {
     struct hfa_dispatcher *dispatcher = stream->conn->carrier->dispatcher;
     struct hfa_exchange *exchange = stream->exchange;
@@ -79,8 +95,11 @@ void hfa_http2_stream_close(struct hfa_http2_stream *stream)
     if (stream->next != NULL)
         stream->next->link = stream->link;
     hfa_output_clear(&stream->carrier.output, &dispatcher->buffers, &dispatcher->released);
+    recount(stream);
     if (stream->websocket != NULL)
         hfa_ws_stream_free(stream->websocket);
+    if (cancelled)
+        hfa_exchange_cancel(exchange);
     hfa_exchange_detach(exchange); /* with it goes the stream's memory */
 }
 
@@ -96,6 +115,7 @@ void hfa_http2_stream_reset(struct hfa_http2_stream *stream, uint32_t error_code
 /* More is in the output, or its end is known. */
 static void resume(struct hfa_http2_stream *stream)
 {
+    recount(stream);
     if (stream->is_deferred) {
         stream->is_deferred = false;
         nghttp2_session_resume_data(stream->conn->session, stream->id);
@@ -377,8 +397,30 @@ static enum hfa_status op_write_trailers(struct hfa_exchange *exchange,
 static bool op_is_writable(struct hfa_exchange *exchange)
 {
     const struct hfa_http2_stream *stream = exchange->stream;
+    struct hfa_http2_conn *conn = stream->conn;
+    uint64_t own = stream->carrier.output.length;
+    bool is_writable =
+        own < hfa_http2_limits(conn)->response_buffer && (own == 0 || !is_crowded(conn));
 
-    return stream->carrier.output.length < hfa_http2_limits(stream->conn)->response_buffer;
+    conn->has_paused |= !is_writable;
+    return is_writable;
+}
+
+void hfa_http2_stream_resume_writing(struct hfa_http2_conn *conn)
+{
+    if (!conn->has_paused || is_crowded(conn))
+        return;
+    conn->has_paused = false;
+    for (struct hfa_http2_stream *each = conn->streams; each != NULL; each = each->next) {
+        if (!each->exchange->is_paused)
+            continue;
+        if (each->carrier.output.length > hfa_http2_limits(conn)->response_buffer / 2) {
+            conn->has_paused = true;
+            continue;
+        }
+        each->exchange->is_paused = false;
+        hfa_exchange_notify(each->exchange, HFA_EVENT_WRITABLE);
+    }
 }
 
 void hfa_http2_stream_refuse(struct hfa_http2_stream *stream, int status_code,
@@ -448,9 +490,10 @@ void hfa_http2_stream_took(struct hfa_http2_stream *stream, size_t size)
     if (size > 0)
         hfa_output_consume(&stream->carrier.output, &dispatcher->buffers, size,
                            &dispatcher->released);
+    recount(stream);
     if (stream->carrier.output.length > dispatcher->limits->response_buffer / 2)
         return;
-    if (exchange->is_paused) {
+    if (exchange->is_paused && (stream->carrier.output.length == 0 || !is_crowded(stream->conn))) {
         exchange->is_paused = false;
         hfa_exchange_notify(exchange, HFA_EVENT_WRITABLE);
     }

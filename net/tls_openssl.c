@@ -23,6 +23,10 @@
 #define CIPHERSUITES_DEFAULT                                                                       \
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
+/* Those of the first that the library knows, else the second: the hybrid came with OpenSSL 3.5. */
+#define GROUPS_DEFAULT       "X25519MLKEM768:X25519:P-256:P-384"
+#define GROUPS_BEFORE_HYBRID "X25519:P-256:P-384"
+
 /* What one call encrypts at most, so that one download does not hold up a turn. */
 #define WRITE_STEP   (512 * 1024)
 #define FILE_PIECE   16384
@@ -194,8 +198,14 @@ static enum hfa_status apply_algorithms(SSL_CTX *ssl, const struct hfa_tls_setti
         return fail(error, "ciphers '%s': OpenSSL knows none of them", ciphers);
     if (SSL_CTX_set_ciphersuites(ssl, ciphersuites) != 1)
         return fail(error, "TLS 1.3 cipher suites '%s': OpenSSL does not know them", ciphersuites);
-    if (!is_empty(settings->groups) && SSL_CTX_set1_groups_list(ssl, settings->groups) != 1)
+    if (is_empty(settings->groups)) {
+        if (SSL_CTX_set1_groups_list(ssl, GROUPS_DEFAULT) != 1 &&
+            SSL_CTX_set1_groups_list(ssl, GROUPS_BEFORE_HYBRID) != 1)
+            return fail(error, "the groups cannot be set (%s)", reason());
+    } else if (SSL_CTX_set1_groups_list(ssl, settings->groups) != 1) {
         return fail(error, "groups '%s': OpenSSL does not know them", settings->groups);
+    }
+    ERR_clear_error();
     return HFA_OK;
 }
 

@@ -281,7 +281,8 @@ class Config:
     )
     tls_groups: str | None = _setting(
         None, kinds.text("LIST", optional=True), TLS,
-        "Groups for the key exchange, in OpenSSL's names and order. None: OpenSSL's own.",
+        "Groups for the key exchange, in OpenSSL's names and order. None: X25519MLKEM768 where"
+        " OpenSSL has it, X25519, P-256, P-384.",
     )
     tls_kernel: bool = _setting(
         False, kinds.flag(), TLS,
