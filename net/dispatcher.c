@@ -152,6 +152,7 @@ void hfa_exchange_cancel(struct hfa_exchange *exchange)
         return;
     exchange->events = 0;
     exchange->is_disconnected = true;
+    exchange->dispatcher->active--;
 }
 
 void hfa_exchange_detach(struct hfa_exchange *exchange)

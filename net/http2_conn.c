@@ -479,7 +479,7 @@ static void http2_on_drained(void *engine)
 {
     struct hfa_http2_conn *conn = engine;
 
-    if (conn->has_more)
+    if (conn->has_more || conn->has_paused)
         hfa_http2_changed(conn);
 }
 

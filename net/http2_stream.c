@@ -18,8 +18,8 @@ static struct hfa_buffer_pool *buffers_of(const struct hfa_http2_stream *stream)
     return &stream->conn->carrier->dispatcher->buffers;
 }
 
-/* What all streams of a connection may have waiting before each may have but one piece: a client
- * that takes nothing should not fill the memory of as many streams as it may open. */
+/* What all streams of a connection may have waiting before only those may add to it that move: a
+ * client that takes nothing should not fill the memory of as many streams as it may open. */
 #define UNSENT_FACTOR 4
 
 static void recount(struct hfa_http2_stream *stream)
@@ -31,6 +31,25 @@ static void recount(struct hfa_http2_stream *stream)
 static bool is_crowded(const struct hfa_http2_conn *conn)
 {
     return conn->unsent >= UNSENT_FACTOR * (uint64_t)hfa_http2_limits(conn)->response_buffer;
+}
+
+/* What is written next could leave at once: the client lets it, and takes what is sent. */
+static bool can_move(const struct hfa_http2_stream *stream)
+{
+    const struct hfa_http2_conn *conn = stream->conn;
+
+    return stream->carrier.output.length == 0 &&
+           conn->carrier->output.length < hfa_http2_limits(conn)->response_buffer &&
+           nghttp2_session_get_remote_window_size(conn->session) > 0 &&
+           nghttp2_session_get_stream_remote_window_size(conn->session, stream->id) > 0;
+}
+
+static bool is_writable(const struct hfa_http2_stream *stream)
+{
+    const struct hfa_http2_conn *conn = stream->conn;
+
+    return stream->carrier.output.length < hfa_http2_limits(conn)->response_buffer &&
+           (!is_crowded(conn) || can_move(stream));
 }
 
 /* A WebSocket has something to send, or a new deadline. */
@@ -396,25 +415,25 @@ static enum hfa_status op_write_trailers(struct hfa_exchange *exchange,
 
 static bool op_is_writable(struct hfa_exchange *exchange)
 {
-    const struct hfa_http2_stream *stream = exchange->stream;
-    struct hfa_http2_conn *conn = stream->conn;
-    uint64_t own = stream->carrier.output.length;
-    bool is_writable =
-        own < hfa_http2_limits(conn)->response_buffer && (own == 0 || !is_crowded(conn));
+    struct hfa_http2_stream *stream = exchange->stream;
 
-    conn->has_paused |= !is_writable;
-    return is_writable;
+    if (is_writable(stream))
+        return true;
+    stream->conn->has_paused = true;
+    return false;
 }
 
 void hfa_http2_stream_resume_writing(struct hfa_http2_conn *conn)
 {
-    if (!conn->has_paused || is_crowded(conn))
+    uint64_t most = hfa_http2_limits(conn)->response_buffer / 2;
+
+    if (!conn->has_paused)
         return;
     conn->has_paused = false;
     for (struct hfa_http2_stream *each = conn->streams; each != NULL; each = each->next) {
         if (!each->exchange->is_paused)
             continue;
-        if (each->carrier.output.length > hfa_http2_limits(conn)->response_buffer / 2) {
+        if (each->carrier.output.length > most || !is_writable(each)) {
             conn->has_paused = true;
             continue;
         }
@@ -484,7 +503,6 @@ static void feed_websocket(struct hfa_http2_stream *stream);
 void hfa_http2_stream_took(struct hfa_http2_stream *stream, size_t size)
 {
     struct hfa_dispatcher *dispatcher = stream->conn->carrier->dispatcher;
-    struct hfa_exchange *exchange = stream->exchange;
 
     stream->moved_ns = hfa_http2_now(stream->conn);
     if (size > 0)
@@ -493,10 +511,6 @@ void hfa_http2_stream_took(struct hfa_http2_stream *stream, size_t size)
     recount(stream);
     if (stream->carrier.output.length > dispatcher->limits->response_buffer / 2)
         return;
-    if (exchange->is_paused && (stream->carrier.output.length == 0 || !is_crowded(stream->conn))) {
-        exchange->is_paused = false;
-        hfa_exchange_notify(exchange, HFA_EVENT_WRITABLE);
-    }
     if (stream->websocket != NULL && !stream->carrier.wants_input)
         feed_websocket(stream);
 }

@@ -302,6 +302,69 @@ static void test_a_stream_that_depends_on_itself_ends_the_connection(void **stat
     assert_goaway(1);
 }
 
+/* Keeps every exchange, as many as there are. */
+static struct hfa_exchange *held[64];
+static size_t held_count;
+
+static void serve_and_hold(struct carrier_fixture *unused, struct hfa_exchange *exchange,
+                           enum hfa_event event)
+{
+    if (event == HFA_EVENT_REQUEST)
+        held[held_count++] = exchange;
+}
+
+static void release_held(void)
+{
+    while (held_count > 0)
+        hfa_exchange_release(held[--held_count]);
+    carrier_settle(&fixture);
+}
+
+static void test_streams_that_do_not_move_share_a_bound(void **state)
+{
+    static char piece[16384];
+    size_t taken = 0;
+
+    open_with(&default_limits, serve_and_hold);
+    feed_frame(SETTINGS, 0, 0, HFA_BYTES("\0\x04\0\0\0\0")); /* windows of 0 bytes */
+    for (unsigned i = 0; i < 60; i++) {
+        feed_frame(HEADERS, END_HEADERS | END_STREAM, 1 + 2 * i, HFA_BYTES(GET));
+        hfa_exchange_start(held[i], 200, NULL, 0, false);
+        while (hfa_exchange_is_writable(held[i])) {
+            hfa_exchange_write(held[i], (struct hfa_bytes){piece, sizeof(piece)}, NULL, false);
+            taken += sizeof(piece);
+        }
+    }
+    assert_in_range(taken, 4 * 65536, 5 * 65536);
+    /* A stream that the client lets on moves, however crowded it is beside it. */
+    feed_frame(WINDOW_UPDATE, 0, 119, HFA_BYTES("\0\0\x40\0"));
+    assert_true(hfa_exchange_is_writable(held[59]));
+    assert_false(hfa_exchange_is_writable(held[58]));
+    release_held();
+}
+
+static void test_a_request_that_is_taken_back_at_once_never_begins(void **state)
+{
+    static const char both[] = "\0\0\x06\x01\x05\0\0\0\x01" GET "\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08"
+                               "\0\0\x06\x01\x05\0\0\0\x03" GET;
+
+    open_with(&default_limits, serve_at_once);
+    carrier_feed(&fixture, (struct hfa_bytes){both, sizeof(both) - 1});
+    assert_int_equal(fixture.requests, 1);
+    assert_body(3, "ok");
+}
+
+static void test_a_request_that_its_sender_spoils_at_once_never_begins(void **state)
+{
+    static const char both[] =
+        "\0\0\x06\x01\x05\0\0\0\x01" GET "\0\0\x04\x08\0\0\0\0\x01\x7f\xff\xff\xff";
+
+    open_with(&default_limits, serve_at_once);
+    carrier_feed(&fixture, (struct hfa_bytes){both, sizeof(both) - 1});
+    assert_int_equal(fixture.requests, 0);
+    assert_int_equal(error_of(RST_STREAM, 1), 3);
+}
+
 /* Each bound: so many pass, one more ends the connection and is counted. */
 static void flood(enum frame_type type, unsigned stream, struct hfa_bytes payload, unsigned bound,
                   uint64_t *counter)
@@ -495,6 +558,9 @@ int main(void)
         TEST(test_frames_on_a_stream_that_was_ended_end_the_connection),
         TEST(test_frames_on_a_stream_that_we_have_reset_are_passed_over),
         TEST(test_a_stream_that_depends_on_itself_ends_the_connection),
+        TEST(test_streams_that_do_not_move_share_a_bound),
+        TEST(test_a_request_that_is_taken_back_at_once_never_begins),
+        TEST(test_a_request_that_its_sender_spoils_at_once_never_begins),
         TEST(test_pings_are_bounded),
         TEST(test_settings_are_bounded),
         TEST(test_priorities_are_bounded),
