@@ -425,7 +425,9 @@ static bool op_is_writable(struct hfa_exchange *exchange)
 
 void hfa_http2_stream_resume_writing(struct hfa_http2_conn *conn)
 {
-    uint64_t most = hfa_http2_limits(conn)->response_buffer / 2;
+    uint64_t each_may = hfa_http2_limits(conn)->response_buffer;
+    uint64_t room = is_crowded(conn) ? 0 : UNSENT_FACTOR * each_may - conn->unsent;
+    unsigned woken = 0;
 
     if (!conn->has_paused)
         return;
@@ -433,10 +435,14 @@ void hfa_http2_stream_resume_writing(struct hfa_http2_conn *conn)
     for (struct hfa_http2_stream *each = conn->streams; each != NULL; each = each->next) {
         if (!each->exchange->is_paused)
             continue;
-        if (each->carrier.output.length > most || !is_writable(each)) {
+        /* No more of them than will find room: the others would look in vain. */
+        if (each->carrier.output.length > each_may / 2 || !is_writable(each) ||
+            (room == 0 && woken > 0)) {
             conn->has_paused = true;
             continue;
         }
+        room -= room < each_may ? room : each_may;
+        woken++;
         each->exchange->is_paused = false;
         hfa_exchange_notify(each->exchange, HFA_EVENT_WRITABLE);
     }

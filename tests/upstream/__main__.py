@@ -119,7 +119,7 @@ def main(arguments: list[str]) -> int:
         verdict.problems.append(f"pytest ended with status {status}")
     where = "in process" if not settings.over_socket else f"over {settings.server}"
     ways = [way for way in ("bare", "http2") if getattr(settings, way)]
-    print(f"\n{suite.name} {suite.version} {where}{f' ({', '.join(ways)})' if ways else ''}")
+    print(f"\n{suite.name} {suite.version} {where}", *(f"({way})" for way in ways))
     print("\n".join(f"  {line}" for line in verdict.lines()))
     return 1 if verdict.problems else 0
 

@@ -37,7 +37,8 @@ def conditions(suite: Suite, settings: Settings, *, is_root: bool) -> set[str]:
     """The keys of the excused list that apply to a run.
 
     `suite:root` where the file system refuses nothing, `suite:socket` over any server,
-    `suite:<server>` over that one, `suite:bare` where the application is not wrapped, `suite:http2` over HTTP/2.
+    `suite:<server>` over that one, `suite:bare` where the application is not wrapped,
+    `suite:http2` over HTTP/2.
     """
     names = {"root"} if is_root else set()
     if settings.over_socket:
