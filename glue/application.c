@@ -162,7 +162,8 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
 
     if (application->router == NULL)
         is_current(application); /* the first request: compile */
-    if (!application->is_whole)
+    if (!application->is_whole ||
+        hfa_response_stages_answer(&application->stages, &exchange->request))
         return false;
     if (!is_plain_path(path)) {
         text = hfa_scope_unquote(path);
@@ -356,14 +357,14 @@ static bool are_tuples(PyObject *items, PyTypeObject *first, Py_ssize_t size)
 
 static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"router", "plans", "guards", "lists", "is_whole", NULL};
+    static char *keywords[] = {"router", "plans", "guards", "lists", "stages", "is_whole", NULL};
     struct hfa_application *application = (struct hfa_application *)self;
-    PyObject *router, *plans, *guards, *lists;
+    PyObject *router, *plans, *guards, *lists, *stages;
     int is_whole;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!O!p:load", keywords, &router,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!O!O!p:load", keywords, &router,
                                      &PyTuple_Type, &plans, &PyTuple_Type, &guards, &PyTuple_Type,
-                                     &lists, &is_whole))
+                                     &lists, &PyTuple_Type, &stages, &is_whole))
         return NULL;
     if (!Py_IS_TYPE(router, application->state->router_type)) {
         PyErr_SetString(PyExc_TypeError, "router has to be a Router");
@@ -380,10 +381,17 @@ static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
             return NULL;
         }
     }
+    struct hfa_response_stages new_stages;
+    if (hfa_response_stages_init(&new_stages, stages) < 0)
+        return NULL;
     uint64_t *bridged =
         PyMem_Calloc((size_t)PyTuple_GET_SIZE(plans) + 1, sizeof(*application->bridged));
-    if (bridged == NULL)
+    if (bridged == NULL) {
+        hfa_response_stages_clear(&new_stages);
         return PyErr_NoMemory();
+    }
+    hfa_response_stages_clear(&application->stages);
+    application->stages = new_stages;
     PyMem_Free(application->bridged);
     application->bridged = bridged;
     Py_XSETREF(application->router_object, Py_NewRef(router));
@@ -456,6 +464,9 @@ static int application_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(application->plans);
     Py_VISIT(application->guards);
     Py_VISIT(application->lists);
+    int stages = hfa_response_stages_traverse(&application->stages, visit, arg);
+    if (stages != 0)
+        return stages;
     Py_VISIT(application->unknown);
     return 0;
 }
@@ -474,6 +485,7 @@ static int application_clear(PyObject *self)
     Py_CLEAR(application->plans);
     Py_CLEAR(application->guards);
     Py_CLEAR(application->lists);
+    hfa_response_stages_clear(&application->stages);
     Py_CLEAR(application->unknown);
     return 0;
 }
@@ -495,7 +507,7 @@ static PyMethodDef application_methods[] = {
     {"enter", (PyCFunction)(void (*)(void))method_enter, METH_FASTCALL,
      "enter(scope, receive, send): an awaitable that answers, or None: FastAPI has to."},
     {"load", (PyCFunction)(void (*)(void))method_load, METH_VARARGS | METH_KEYWORDS,
-     "load(router, plans, guards, lists, is_whole): what has been compiled."},
+     "load(router, plans, guards, lists, stages, is_whole): what has been compiled."},
     {"replace", method_replace, METH_VARARGS, "replace(index, plan): another plan for a route."},
     {"counts", method_counts, METH_NOARGS,
      "counts(): requests (compiled, unrouted, unguarded, bridged by route)."},

@@ -14,6 +14,7 @@
 
 #include "exchange.h"
 #include "json_encode.h"
+#include "response_stage.h"
 #include "router.h"
 #include "state.h"
 
@@ -36,7 +37,7 @@ struct hfa_run;
     X(jsonable_encoder)                                                                            \
     X(make_request)                                                                                \
     X(make_injected_response)                                                                      \
-    X(bodiless_response)                                                                           \
+    X(json_response)                                                                               \
     X(background_tasks)                                                                            \
     X(security_scopes)                                                                             \
     X(make_uuid)                                                                                   \
@@ -44,6 +45,8 @@ struct hfa_run;
     X(run_in_thread)                                                                               \
     X(default_answer)                                                                              \
     X(answer)                                                                                      \
+    X(respond)                                                                                     \
+    X(bare_stack)                                                                                  \
     X(unwind)                                                                                      \
     X(response_type)                                                                               \
     X(response_call)                                                                               \
@@ -61,12 +64,13 @@ struct hfa_application {
     PyObject *app;           /* owned: the FastAPI instance */
     PyObject *recompile;     /* owned: (index or None) -> None: loads anew what has changed */
     PyObject *router_object; /* owned */
-    const struct hfa_router *router; /* the router object's; NULL: nothing is loaded */
-    PyObject *plans;                 /* owned tuple: a Plan or None (bridged) for each route */
-    PyObject *guards;                /* owned tuple of (dict, key, expected value) */
-    PyObject *lists;                 /* owned tuple of (list, tuple of its items) */
-    PyObject *unknown;               /* owned tuple of keys: a scope that has one is FastAPI's */
-    struct hfa_run *pending;         /* runs that resume inside the middleware stack */
+    const struct hfa_router *router;   /* the router object's; NULL: nothing is loaded */
+    PyObject *plans;                   /* owned tuple: a Plan or None (bridged) for each route */
+    PyObject *guards;                  /* owned tuple of (dict, key, expected value) */
+    PyObject *lists;                   /* owned tuple of (list, tuple of its items) */
+    PyObject *unknown;                 /* owned tuple of keys: a scope that has one is FastAPI's */
+    struct hfa_run *pending;           /* runs that resume inside the middleware stack */
+    struct hfa_response_stages stages; /* middleware that is native */
     struct hfa_json_encoder encoder;
     bool is_encoding;
     bool is_whole;      /* nothing of the user's stands between the server and the router */

@@ -325,9 +325,9 @@ static int add_build(PyObject *module)
     PyObject *build = NULL;
 
     if (tls != NULL && http2 != NULL)
-        build =
-            Py_BuildValue("{s:s,s:s,s:O,s:O,s:O}", "reactor", hfa_reactor_name(), "scanner",
-                          hfa_http1_head_scanner(), "tls", tls, "http2", http2, "http3", Py_False);
+        build = Py_BuildValue("{s:s,s:s,s:O,s:O,s:O,s:O}", "reactor", hfa_reactor_name(), "scanner",
+                              hfa_http1_head_scanner(), "tls", tls, "http2", http2, "http3",
+                              Py_False, "zlib", hfa_gzip_stage_is_built() ? Py_True : Py_False);
     Py_XDECREF(tls);
     Py_XDECREF(http2);
     int status = build == NULL ? -1 : PyModule_AddObjectRef(module, "build", build);

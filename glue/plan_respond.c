@@ -128,7 +128,27 @@ static int make_fields(const struct outgoing *out, struct hfa_field usual[2], ch
     return 0;
 }
 
-static int write_native(struct hfa_exchange *exchange, const struct outgoing *out)
+/* The response as the application's native middleware leaves it. -1 with an exception. */
+static int write_staged(struct hfa_run *run, struct hfa_exchange *exchange,
+                        const struct outgoing *out, const struct hfa_field *fields, size_t count)
+{
+    struct hfa_response_fields staged;
+    struct hfa_bytes body = out->body;
+
+    if (!hfa_response_fields_init(&staged, &exchange->arena, fields, count)) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (hfa_response_stages_apply(&run->application->stages, run->head, out->status, &staged,
+                                  &body) < 0)
+        return -1;
+    PyObject *owner = body.data == out->body.data ? out->body_object : NULL;
+    return hfa_asgi_check(
+        write_out(exchange, out->status, staged.items, staged.count, body, owner));
+}
+
+static int write_native(struct hfa_run *run, struct hfa_exchange *exchange,
+                        const struct outgoing *out)
 {
     struct hfa_field usual[2];
     struct hfa_asgi_fields listed;
@@ -138,12 +158,16 @@ static int write_native(struct hfa_exchange *exchange, const struct outgoing *ou
 
     if (make_fields(out, usual, length, &listed, &fields, &count) < 0)
         return -1;
-    enum hfa_status outcome =
-        write_out(exchange, out->status, fields, count, out->body, out->body_object);
+    int result;
+    if (run->application->stages.count > 0)
+        result = write_staged(run, exchange, out, fields, count);
+    else
+        result = hfa_asgi_check(
+            write_out(exchange, out->status, fields, count, out->body, out->body_object));
     if (fields != usual && fields != listed.fields)
         PyMem_Free(fields);
     hfa_asgi_fields_free(&listed);
-    return hfa_asgi_check(outcome);
+    return result;
 }
 
 /* Straight to the exchange. */
@@ -158,7 +182,7 @@ static int send_native(struct hfa_run *run, const struct outgoing *out)
         exchange->stream != NULL) { /* else the client has gone: nobody is told */
         if (log_access(run, out->status) < 0)
             return -1;
-        int result = write_native(exchange, out);
+        int result = write_native(run, exchange, out);
         hfa_server_object_output(run->server, HFA_OUTPUT_SOON);
         if (result < 0)
             return -1;
@@ -252,6 +276,13 @@ int hfa_run_send_body(struct hfa_run *run)
     return hfa_run_await(run, sending);
 }
 
+/* Native middleware leaves a large body to the middleware itself. */
+static bool needs_middleware(const struct hfa_run *run, const struct outgoing *out)
+{
+    return run->server != NULL && run->application->stages.count > 0 &&
+           hfa_response_stages_need_thread(&run->application->stages, run->head, out->body.length);
+}
+
 static int send_out(struct hfa_run *run, const struct outgoing *out)
 {
     Py_XSETREF(run->after, Py_XNewRef(out->after));
@@ -285,6 +316,8 @@ static PyMethodDef send_noticing_def = {"send", method_send_noticing, METH_O,
 /* Lets the response send itself: streams, files, classes with a __call__ of their own. */
 static int send_by_itself(struct hfa_run *run, PyObject *response)
 {
+    if (run->server != NULL && run->application->stages.count > 0)
+        return hfa_run_resume_later(run); /* its messages pass the middleware */
     if (hfa_run_need_call(run) < 0)
         return -1;
     PyObject *send = run->server != NULL ? Py_NewRef(run->send)
@@ -339,7 +372,7 @@ int hfa_run_send_response(struct hfa_run *run, PyObject *response)
     out.body = (struct hfa_bytes){PyBytes_AS_STRING(body), (size_t)PyBytes_GET_SIZE(body)};
     out.body_object = body;
     out.after = after == Py_None ? NULL : after;
-    result = send_out(run, &out);
+    result = needs_middleware(run, &out) ? send_by_itself(run, response) : send_out(run, &out);
 done:
     Py_XDECREF(status);
     Py_XDECREF(headers);
@@ -404,15 +437,16 @@ static PyObject *injected_headers(const struct hfa_run *run)
     return PyObject_GetAttr(run->injected_response, run->application->state->str_raw_headers);
 }
 
-/* 1xx, 204, 205, 304: what FastAPI makes of them. Takes `content`, bytes. */
-static int respond_bodiless(struct hfa_run *run, int status, PyObject *content)
+/* With a Response object: for 1xx, 204, 205, 304, of which FastAPI makes something else, and for
+ * what native middleware does not take. Takes `content`, bytes. */
+static int respond_as_object(struct hfa_run *run, int status, PyObject *content)
 {
     PyObject *code = PyLong_FromLong(status);
     PyObject *response =
         code == NULL || content == NULL
             ? NULL
             : PyObject_CallFunctionObjArgs(
-                  run->application->hooks.bodiless_response, content, code,
+                  run->application->hooks.json_response, content, code,
                   run->background == NULL ? Py_None : run->background,
                   run->injected_response == NULL ? Py_None : run->injected_response, NULL);
     Py_XDECREF(code);
@@ -432,8 +466,8 @@ static int respond_json(struct hfa_run *run, struct hfa_bytes body, PyObject *ob
     if (out.status == 0)
         out.status = 200;
     if (out.status < 200 || out.status == 204 || out.status == 205 || out.status == 304 ||
-        out.status > 999)
-        return respond_bodiless(
+        out.status > 999 || needs_middleware(run, &out))
+        return respond_as_object(
             run, out.status,
             object != NULL ? Py_NewRef(object)
                            : PyBytes_FromStringAndSize(body.data, (Py_ssize_t)body.length));

@@ -393,15 +393,39 @@ static void link_run(struct hfa_run *run, struct hfa_run **list)
     *list = run;
 }
 
-/* Through the application's whole middleware stack, at whose core the exception is raised. */
+/* Through the application's whole middleware stack, at whose core the exception is raised or the
+ * response sent. Middleware that has done its part natively must not see a response that has been
+ * started. */
 static int resume_through_stack(struct hfa_run *run)
 {
+    bool is_bare = run->response_started && run->application->stages.count > 0;
+    PyObject *stack = is_bare ? run->application->hooks.bare_stack : run->server->app;
+
     if (hfa_run_need_call(run) < 0)
         return -1;
     unlink_run(run);
     link_run(run, &run->application->pending);
-    return hfa_run_await(run, PyObject_CallFunctionObjArgs(run->server->app, run->scope,
-                                                           run->receive, run->send, NULL));
+    return hfa_run_await(
+        run, PyObject_CallFunctionObjArgs(stack, run->scope, run->receive, run->send, NULL));
+}
+
+int hfa_run_resume_later(struct hfa_run *run)
+{
+    run->phase = HFA_RUN_RESUMES;
+    return 0;
+}
+
+/* The response is sent from inside the stack. */
+static enum progress resume(struct hfa_run *run)
+{
+    if (!run->is_driven)
+        return PROGRESS_NEEDS_TASK;
+    run->phase = HFA_RUN_ENDS;
+    if (resume_through_stack(run) < 0) {
+        Py_XSETREF(run->exception, hfa_take_exception());
+        return PROGRESS_DONE;
+    }
+    return PROGRESS_AWAITS;
 }
 
 static PyObject *answer(struct hfa_run *run)
@@ -421,11 +445,21 @@ static PyObject *answer(struct hfa_run *run)
     return answering;
 }
 
+static PyObject *respond_inside(struct hfa_run *run)
+{
+    if (need_request(run) < 0)
+        return NULL;
+    return PyObject_CallFunctionObjArgs(run->application->hooks.respond, run->response,
+                                        run->request, run->scope, run->receive, run->send, NULL);
+}
+
 static enum progress fail(struct hfa_run *run)
 {
     bool is_exception = PyObject_IsInstance(run->exception, PyExc_Exception) == 1;
 
     PyErr_Clear();
+    if (run->call != NULL && run->call->response_started)
+        run->response_started = true;
     if (!is_exception || run->in_worker) /* a worker uses the run: there is nothing to go on with */
         return PROGRESS_DONE;
     if (!run->response_started && !run->is_answered) {
@@ -460,7 +494,7 @@ PyObject *hfa_run_resume(struct hfa_application *application, PyObject *scope, P
         unlink_run(run);
         Py_XSETREF(run->receive, Py_NewRef(receive));
         Py_XSETREF(run->send, Py_NewRef(send));
-        PyObject *answering = answer(run);
+        PyObject *answering = run->exception != NULL ? answer(run) : respond_inside(run);
         Py_CLEAR(run->exception); /* the handlers' now */
         return answering;
     }
@@ -621,6 +655,9 @@ static enum progress proceed(struct hfa_run *run)
             break;
         case HFA_RUN_FAILS:
             progress = fail(run);
+            break;
+        case HFA_RUN_RESUMES:
+            progress = resume(run);
             break;
         }
         if (status < 0)

@@ -39,6 +39,7 @@ enum hfa_run_phase {
     HFA_RUN_SENT,     /* the response is sent; background tasks are due */
     HFA_RUN_UNWINDS,  /* exit stacks that the user's code has put something on */
     HFA_RUN_FAILS,    /* `exception` has to be answered */
+    HFA_RUN_RESUMES,  /* `response` has to be sent through the middleware stack */
     HFA_RUN_ENDS,     /* the last await: what comes of it is the run's end */
 };
 
@@ -149,6 +150,9 @@ int hfa_run_validate_result(struct hfa_run *run);
 int hfa_run_respond(struct hfa_run *run);
 /* As above with a Response object, which becomes run->response. */
 int hfa_run_send_response(struct hfa_run *run, PyObject *response);
+/* Lets run->response send itself through the application's whole middleware stack. 0: once a
+ * coroutine drives the run; -1 with an exception. plan_run.c */
+int hfa_run_resume_later(struct hfa_run *run);
 /* response.start has been sent: sends the body (ASGI). */
 int hfa_run_send_body(struct hfa_run *run);
 

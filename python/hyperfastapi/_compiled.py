@@ -97,12 +97,23 @@ class CompiledApplication:
             self._compile()
             return list(self._verdicts)
 
-    def middleware(self) -> list[Any]:
-        """Return the user's middleware in the stack, outermost first."""
+    def middleware(self) -> list[tuple[str, str | None]]:
+        """Name the user's middleware in the stack, outermost first, with why it is not native."""
         try:
-            return _fastapi.user_middleware(self.app)
+            users = _fastapi.user_middleware(self.app)
         except Unknown:
             return []
+        found: list[tuple[str, str | None]] = []
+        for each in users:
+            reason: str | None = None
+            try:
+                _fastapi.stage_of(each)
+            except Unknown as unknown:
+                reason = str(unknown)
+            if reason is None and not self.is_whole:
+                reason = "other middleware has to run"
+            found.append((type(each).__name__, reason))
+        return found
 
     def counts(self) -> tuple[int, Counter[str]]:
         """Return the number of requests answered by plans, and by FastAPI with the reasons."""
@@ -160,12 +171,16 @@ class CompiledApplication:
             plans.append(plan)
             self._verdicts.append(_verdict(route, reason))
         lists = tuple((each.routes, tuple(each.routes)) for each in _fastapi.routers_of(router))
-        self.is_whole = self._failure is None and self._has_no_middleware()
+        stages = self._stages() if self._failure is None else None
+        self.is_whole = stages is not None
+        for each in _fastapi.user_middleware(self.app) if stages else ():
+            guards = (*guards, *_fastapi.stage_guards(each))
         self.core.load(
             router=_core.Router(tuple(specs)),
             plans=tuple(plans),
             guards=guards,
             lists=lists,
+            stages=tuple(reversed(stages or ())),
             is_whole=self.is_whole,
         )
 
@@ -182,15 +197,15 @@ class CompiledApplication:
                 guards.append((vars(router), "_routes_version", router._routes_version))
         return tuple(guards)
 
-    def _has_no_middleware(self) -> bool:
-        """Tell whether nothing of the user's stands around the router."""
+    def _stages(self) -> list[_fastapi.Stage] | None:
+        """What stands for the middleware, outermost first; None: something of it has to run."""
         app = self.app
         if app.root_path or _fastapi.has_own_stack(app) or not _fastapi.is_called_as_fastapi(app):
-            return False
+            return None
         try:
-            return not _fastapi.user_middleware(app)
+            return [_fastapi.stage_of(each) for each in _fastapi.user_middleware(app)]
         except Unknown:
-            return False
+            return None
 
     def _plan(self, route: EffectiveRoute) -> tuple[Any, str | None]:
         """Return a route's plan, or None and the reason."""
@@ -249,6 +264,11 @@ def compile_stack(app: Any, stack: Any) -> None:
         middleware.compiled = CompiledApplication(app, middleware)  # type: ignore[attr-defined]
 
 
+def can_prepare(app: Any) -> bool:
+    """Tell whether an application is one whose stack `prepare()` would build."""
+    return _fastapi.is_fastapi(app) and _fastapi.is_called_as_fastapi(app)
+
+
 def prepare(app: Any) -> CompiledApplication | None:
     """Build an application's middleware stack, as its first call would, with compiled routes.
 
@@ -258,7 +278,7 @@ def prepare(app: Any) -> CompiledApplication | None:
     Returns:
         The compiled routes; None when it is no FastAPI application, or one that hides its router.
     """
-    if not _fastapi.is_fastapi(app) or not _fastapi.is_called_as_fastapi(app):
+    if not can_prepare(app):
         return None
     if app.middleware_stack is None:
         app.middleware_stack = app.build_middleware_stack()

@@ -19,6 +19,7 @@ class _Build(TypedDict):
     tls: str | Literal[False]
     http2: str | Literal[False]
     http3: bool
+    zlib: bool
 
 build: _Build
 
@@ -133,6 +134,7 @@ class Application:
         plans: tuple[Plan | None, ...],
         guards: tuple[tuple[dict[str, Any], str, Any], ...],
         lists: tuple[tuple[list[Any], tuple[Any, ...]], ...],
+        stages: tuple[tuple[str, tuple[Any, ...]], ...],
         is_whole: bool,
     ) -> None: ...
     def replace(self, index: int, plan: Plan | None, /) -> None: ...

@@ -11,7 +11,7 @@ import functools
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from copy import deepcopy
+from copy import copy, deepcopy
 from types import CodeType, FunctionType
 from typing import Any, cast
 from uuid import UUID
@@ -32,10 +32,13 @@ from fastapi.security.oauth2 import SecurityScopes
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined, SchemaValidator, ValidationError
 from starlette._exception_handler import wrap_app_handling_exceptions
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.exceptions import HTTPException
+from starlette.middleware import gzip
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute
@@ -423,6 +426,18 @@ def user_middleware(app: FastAPI) -> list[Any]:
     raise Unknown("a middleware hides the application that it wraps")
 
 
+def own_middleware(app: FastAPI) -> list[Any]:
+    """Return FastAPI's own middleware outside of the user's, outermost first."""
+    users = user_middleware(app)
+    found: list[Any] = []
+    for each in chain_of(app.middleware_stack):
+        if isinstance(each, ExceptionMiddleware):
+            break
+        if not any(each is user for user in users):
+            found.append(each)
+    return found
+
+
 def exception_middleware(stack: Any) -> ExceptionMiddleware | None:
     """Find Starlette's exception middleware in a built stack."""
     for each in chain_of(stack):
@@ -470,6 +485,101 @@ def telemetry_guards(app: FastAPI) -> list[tuple[dict[str, Any], str, Any]]:
         guards.append((vars(module), name, vars(module)[name]))
     return guards
 
+
+# --- Middleware that is native -----------------------------------------------------------------
+
+Stage = tuple[str, tuple[Any, ...]]
+"""What the core does in a middleware's place: its name and configuration; see glue/*_stage.h."""
+
+_STAGE_METHODS = (
+    (CORSMiddleware, "__call__"),
+    (CORSMiddleware, "send"),
+    (CORSMiddleware, "simple_response"),
+    (CORSMiddleware, "is_allowed_origin"),
+    (CORSMiddleware, "allow_explicit_origin"),
+    (GZipMiddleware, "__call__"),
+    (gzip.IdentityResponder, "__call__"),
+    (gzip.IdentityResponder, "send_with_compression"),
+    (gzip.IdentityResponder, "apply_compression"),
+    (gzip.GZipResponder, "__init__"),
+    (gzip.GZipResponder, "apply_compression"),
+)
+_STAGE_ORIGINALS = tuple(vars(owner).get(name) for owner, name in _STAGE_METHODS)
+
+
+def _joins_all_of_vary() -> bool:
+    headers = MutableHeaders(raw=[(b"vary", b"a"), (b"vary", b"b")])
+    headers.add_vary_header("c")
+    return headers.raw == [(b"vary", b"a, b, c")]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("latin-1")
+
+
+def _cors_stage(middleware: CORSMiddleware) -> Stage:
+    simple = tuple(
+        (_bytes(name.lower()), _bytes(value)) for name, value in middleware.simple_headers.items()
+    )
+    origins = tuple(_bytes(origin) for origin in middleware.allow_origins)
+    regex = middleware.allow_origin_regex
+    fullmatch = None if regex is None else regex.fullmatch
+    return "cors", (
+        simple,
+        origins,
+        fullmatch,
+        middleware.allow_all_origins,
+        middleware.allow_credentials,
+    )
+
+
+def _gzip_stage(middleware: GZipMiddleware) -> Stage:
+    if not _joins_all_of_vary():
+        raise Unknown("this release of Starlette has other rules for Vary")
+    if middleware.minimum_size < 1:
+        raise Unknown("GZipMiddleware compresses empty bodies")
+    excluded: list[bytes] = []
+    for each in middleware.exclude_content_types:
+        if each.endswith("/*"):
+            excluded += [_bytes(each[:-1]), _bytes(each[:-2])]
+        else:
+            excluded.append(_bytes(each))
+        if each == "application/grpc":
+            excluded.append(b"application/grpc+")
+    return "gzip", (
+        tuple(excluded),
+        middleware.minimum_size,
+        middleware.thread_minimum_size,
+        middleware.compresslevel,
+    )
+
+
+def stage_of(middleware: Any) -> Stage:
+    """Describe a middleware that the core can stand for.
+
+    Raises:
+        Unknown: it cannot; the text says why.
+    """
+    for (owner, name), original in zip(_STAGE_METHODS, _STAGE_ORIGINALS, strict=True):
+        if original is None or vars(owner).get(name) is not original:
+            raise Unknown(f"{owner.__name__}.{name} is not Starlette's")
+    kind = type(middleware)
+    try:
+        if kind is CORSMiddleware:
+            return _cors_stage(middleware)
+        if kind is GZipMiddleware:
+            return _gzip_stage(middleware)
+    except (AttributeError, TypeError, UnicodeEncodeError) as error:
+        raise Unknown(f"its configuration is not as expected: {error}") from None
+    raise Unknown("it runs as it is, around compiled routes")
+
+
+def stage_guards(middleware: Any) -> list[tuple[dict[str, Any], str, Any]]:
+    """Return what stays as it is while a middleware's configuration does."""
+    return [(vars(middleware), name, value) for name, value in vars(middleware).items()]
+
+
+# --- What the core does not enter --------------------------------------------------------------
 
 SCOPES_OF_OTHERS = ("fastapi.telemetry", "starlette.max_body_size")
 """Keys of a scope that something else works with: such a request is FastAPI's."""
@@ -657,10 +767,10 @@ def make_injected_response() -> Response:
     return response
 
 
-def bodiless_response(
+def json_response(
     content: bytes, status_code: int, background: Any, injected: Response | None
 ) -> Response:
-    """Make a JSON response with a status that allows no body."""
+    """Make a response of JSON bytes, without the body where its status allows none."""
     response = Response(
         content=content,
         media_type="application/json",
@@ -770,7 +880,7 @@ class Hooks:
     is_json = staticmethod(is_json)
     jsonable_encoder = staticmethod(jsonable_encoder)
     make_injected_response = staticmethod(make_injected_response)
-    bodiless_response = staticmethod(bodiless_response)
+    json_response = staticmethod(json_response)
     background_tasks = BackgroundTasks
     security_scopes = staticmethod(lambda scopes: SecurityScopes(scopes=scopes))
     make_uuid = UUID
@@ -866,7 +976,6 @@ class Hooks:
             started: 0: no response has been started; 1: one was, and `send` takes the message that
                 says so; 2: one was, and `send` has seen it.
         """
-        middleware = self._middleware
         marker = self._started
 
         async def raise_again(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -878,10 +987,44 @@ class Hooks:
             if message is not marker:
                 await send(message)
 
+        send = send_others if started == 2 else send
+        await self._inside(raise_again, request, scope, receive, send)
+
+    async def respond(
+        self, response: ASGIApp, request: Request, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Send a run's response from where FastAPI's route would, with its handlers around.
+
+        Args:
+            response: what the endpoint has returned.
+            request: the route's.
+            scope: the request's.
+            receive: the server's, or a middleware's.
+            send: the server's, or a middleware's.
+        """
+        await self._inside(response, request, scope, receive, send)
+        unwinding = unwind(scope)
+        if unwinding is not None:
+            await unwinding
+
+    async def _inside(
+        self, app: ASGIApp, request: Request, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        middleware = self._middleware
         scope["starlette.exception_handlers"] = (
             middleware._exception_handlers,
             middleware._status_handlers,
         )
-        inner: ASGIApp = wrap_app_handling_exceptions(raise_again, request)
+        inner: ASGIApp = wrap_app_handling_exceptions(app, request)
         outer = wrap_app_handling_exceptions(inner, Request(scope, receive, send))
-        await outer(scope, receive, send_others if started == 2 else send)
+        await outer(scope, receive, send)
+
+    async def bare_stack(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application's stack as it would be without middleware of the user's."""
+        scope["app"] = self._app
+        stack: ASGIApp = self._middleware
+        for each in reversed(own_middleware(self._app)):
+            outer = copy(each)
+            outer.app = stack
+            stack = outer
+        await stack(scope, receive, send)

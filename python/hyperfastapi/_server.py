@@ -87,6 +87,7 @@ class Server:
         self._stop_requested = False
         self._force = False
         self._core: _core.Server | None = None
+        self._compiled: _compiled.CompiledApplication | None = None
 
     def request_stop(self, *, force: bool = False) -> None:
         """Ask the server to finish what it is doing and stop; from any thread.
@@ -124,7 +125,8 @@ class Server:
         self._stop = asyncio.Event()
         if self._stop_requested:
             self._stop.set()
-        compiled = _compiled.prepare(self._app)
+        if self.config.lifespan != "off":
+            self._compiled = _compiled.prepare(self._app)
         lifespan = Lifespan(self._app, self.config.lifespan)
         await lifespan.startup()
         if lifespan.failed:
@@ -136,8 +138,7 @@ class Server:
             from hyperfastapi._tls import Certificates
 
             certificates = Certificates(self.config, core)
-        if compiled is not None and not self.config.root_path:
-            core.serve(compiled.core)
+        self._serve_compiled()
         attachment = Attachment(core, lifespan.state)
         try:
             while self._fds:
@@ -159,11 +160,24 @@ class Server:
             await lifespan.shutdown()
         return EXIT_OK
 
+    def _serve_compiled(self) -> None:
+        """Let the core answer what is compiled, unless the application is called under a path."""
+        if self._core is not None and self._compiled is not None and not self.config.root_path:
+            self._core.serve(self._compiled.core)
+
+    def _call(self, *channels: Any) -> Any:
+        """Call the application, and build its stack first where no lifespan has."""
+        if self._compiled is None:
+            self._compiled = _compiled.prepare(self._app)
+            self._serve_compiled()
+        return self._app(*channels)
+
     def _new_core(self) -> _core.Server:
         config = self.config
+        compiles_late = config.lifespan == "off" and _compiled.can_prepare(self._app)
         access = config.access_log and access_logger.isEnabledFor(logging.INFO)
         return _core.Server(
-            self._app,
+            self._call if compiles_late else self._app,
             config.as_mapping(),
             root_path=config.root_path,
             uds=config.uds,

@@ -106,8 +106,7 @@ def explain(app: Any) -> Explanation:
         for each in compiled.verdicts()
     )
     middleware = tuple(
-        Part("middleware", "", (), type(each).__name__, "it runs as it is, around compiled routes")
-        for each in compiled.middleware()
+        Part("middleware", "", (), name, reason) for name, reason in compiled.middleware()
     )
     return Explanation(middleware, routes, compiled.is_whole)
 

@@ -1,0 +1,214 @@
+#include "gzip_stage.h"
+
+#ifdef HFA_HAVE_ZLIB
+#include <zlib.h>
+
+/* Memory of a compressed body that is kept for the next one. */
+#define KEPT_MAX     (256 * 1024)
+#define GZIP_WINDOW  (16 + MAX_WBITS)
+#define MEMORY_LEVEL 8 /* Python's DEF_MEM_LEVEL */
+#endif
+
+#define DIGITS_MAX 24
+
+static const struct hfa_bytes vary = HFA_BYTES_INIT("vary");
+
+bool hfa_gzip_stage_is_built(void)
+{
+#ifdef HFA_HAVE_ZLIB
+    return true;
+#else
+    return false;
+#endif
+}
+
+int hfa_gzip_stage_init(struct hfa_gzip_stage *stage, PyObject *description)
+{
+    PyObject *excluded;
+    Py_ssize_t minimum_size, thread_size;
+    int level;
+
+    if (!PyArg_ParseTuple(description, "O!nni", &PyTuple_Type, &excluded, &minimum_size,
+                          &thread_size, &level))
+        return -1;
+    *stage = (struct hfa_gzip_stage){
+        .excluded = Py_NewRef(excluded),
+        .minimum_size = (size_t)minimum_size,
+        .thread_size = (size_t)thread_size,
+        .level = level,
+    };
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(excluded); i++) {
+        if (!PyBytes_Check(PyTuple_GET_ITEM(excluded, i))) {
+            PyErr_SetString(PyExc_TypeError, "media types are bytes");
+            return -1;
+        }
+    }
+    if (!hfa_gzip_stage_is_built()) {
+        PyErr_SetString(PyExc_RuntimeError, "this build has no zlib");
+        return -1;
+    }
+    return 0;
+}
+
+void hfa_gzip_stage_clear(struct hfa_gzip_stage *stage)
+{
+    Py_CLEAR(stage->excluded);
+#ifdef HFA_HAVE_ZLIB
+    if (stage->compressor != NULL)
+        deflateEnd(stage->compressor);
+#endif
+    PyMem_Free(stage->compressor);
+    stage->compressor = NULL;
+    PyMem_Free(stage->buffer);
+    stage->buffer = NULL;
+}
+
+static bool contains(struct hfa_bytes text, struct hfa_bytes part)
+{
+    for (size_t i = 0; i + part.length <= text.length; i++) {
+        if (memcmp(text.data + i, part.data, part.length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* As Starlette does: the first Accept-Encoding field has "gzip" somewhere. */
+static bool accepts_gzip(const struct hfa_request *request)
+{
+    for (size_t i = 0; i < request->field_count; i++) {
+        if (hfa_bytes_equal(request->fields[i].name, HFA_BYTES("accept-encoding")))
+            return contains(request->fields[i].value, HFA_BYTES("gzip"));
+    }
+    return false;
+}
+
+bool hfa_gzip_stage_needs_thread(const struct hfa_gzip_stage *stage,
+                                 const struct hfa_request *request, size_t size)
+{
+    return size >= stage->thread_size && accepts_gzip(request);
+}
+
+static bool is_space(char byte)
+{
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+/* The media type without its parameters, trimmed. */
+static struct hfa_bytes media_type(struct hfa_bytes value)
+{
+    const char *end = memchr(value.data, ';', value.length);
+
+    if (end != NULL)
+        value.length = (size_t)(end - value.data);
+    while (value.length > 0 && is_space(value.data[0])) {
+        value.data++;
+        value.length--;
+    }
+    while (value.length > 0 && is_space(value.data[value.length - 1]))
+        value.length--;
+    return value;
+}
+
+static bool is_excluded(const struct hfa_gzip_stage *stage,
+                        const struct hfa_response_fields *fields)
+{
+    const struct hfa_bytes *field = hfa_response_fields_get(fields, HFA_BYTES("content-type"));
+    struct hfa_bytes type = media_type(field == NULL ? HFA_BYTES("") : *field);
+
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(stage->excluded); i++) {
+        PyObject *item = PyTuple_GET_ITEM(stage->excluded, i);
+        struct hfa_bytes each = {PyBytes_AS_STRING(item), (size_t)PyBytes_GET_SIZE(item)};
+        bool is_prefix = each.length > 0 &&
+                         (each.data[each.length - 1] == '/' || each.data[each.length - 1] == '+');
+        struct hfa_bytes start = type;
+        if (is_prefix && start.length > each.length)
+            start.length = each.length;
+        if (hfa_bytes_equal_lower(start, each))
+            return true;
+    }
+    return false;
+}
+
+#ifdef HFA_HAVE_ZLIB
+static int reset(struct hfa_gzip_stage *stage)
+{
+    if (stage->compressor != NULL)
+        return deflateReset(stage->compressor);
+    z_stream *stream = PyMem_Calloc(1, sizeof(*stream));
+    if (stream == NULL)
+        return Z_MEM_ERROR;
+    int status = deflateInit2(stream, stage->level, Z_DEFLATED, GZIP_WINDOW, MEMORY_LEVEL,
+                              Z_DEFAULT_STRATEGY);
+    if (status != Z_OK)
+        PyMem_Free(stream);
+    else
+        stage->compressor = stream;
+    return status;
+}
+
+static int compress_body(struct hfa_gzip_stage *stage, struct hfa_bytes *body)
+{
+    int status = reset(stage);
+    z_stream *stream = stage->compressor;
+
+    if (status != Z_OK)
+        goto fail;
+    size_t bound = deflateBound(stream, (uLong)body->length);
+    if (stage->buffer_size < bound || stage->buffer_size > KEPT_MAX) {
+        PyMem_Free(stage->buffer);
+        stage->buffer = PyMem_Malloc(bound);
+        stage->buffer_size = stage->buffer == NULL ? 0 : bound;
+        if (stage->buffer == NULL)
+            goto fail;
+    }
+    stream->next_in = (Bytef *)body->data;
+    stream->avail_in = (uInt)body->length;
+    stream->next_out = (Bytef *)stage->buffer;
+    stream->avail_out = (uInt)stage->buffer_size;
+    status = deflate(stream, Z_FINISH);
+    if (status != Z_STREAM_END)
+        goto fail;
+    *body = (struct hfa_bytes){stage->buffer, stage->buffer_size - stream->avail_out};
+    return 0;
+
+fail:
+    PyErr_Format(PyExc_RuntimeError, "zlib could not compress a response: %d", status);
+    return -1;
+}
+#else
+static int compress_body(struct hfa_gzip_stage *stage, struct hfa_bytes *body)
+{
+    (void)stage;
+    (void)body;
+    return 0;
+}
+#endif
+
+static bool set_length(struct hfa_response_fields *fields, size_t length)
+{
+    char *digits = hfa_arena_alloc(fields->arena, DIGITS_MAX);
+
+    if (digits == NULL)
+        return false;
+    int count = PyOS_snprintf(digits, DIGITS_MAX, "%zu", length);
+    return hfa_response_fields_set(fields, HFA_BYTES("content-length"),
+                                   (struct hfa_bytes){digits, (size_t)count});
+}
+
+int hfa_gzip_stage_apply(struct hfa_gzip_stage *stage, const struct hfa_request *request,
+                         int status, struct hfa_response_fields *fields, struct hfa_bytes *body)
+{
+    if (hfa_response_fields_get(fields, HFA_BYTES("content-encoding")) != NULL || status == 206 ||
+        body->length < stage->minimum_size || is_excluded(stage, fields))
+        return 0;
+    bool good = hfa_response_fields_join(fields, vary, HFA_BYTES("Accept-Encoding"));
+    if (good && accepts_gzip(request)) {
+        if (compress_body(stage, body) < 0)
+            return -1;
+        good = hfa_response_fields_set(fields, HFA_BYTES("content-encoding"), HFA_BYTES("gzip")) &&
+               set_length(fields, body->length);
+    }
+    if (!good)
+        PyErr_NoMemory();
+    return good ? 0 : -1;
+}

@@ -1,0 +1,107 @@
+#include "response_stage.h"
+
+static void clear_stage(struct hfa_response_stage *stage)
+{
+    if (stage->kind == HFA_STAGE_CORS)
+        hfa_cors_stage_clear(&stage->of.cors);
+    else
+        hfa_gzip_stage_clear(&stage->of.gzip);
+}
+
+void hfa_response_stages_clear(struct hfa_response_stages *stages)
+{
+    while (stages->count > 0)
+        clear_stage(&stages->items[--stages->count]);
+}
+
+static int init_stage(struct hfa_response_stage *stage, PyObject *description)
+{
+    const char *name;
+    PyObject *details;
+
+    if (!PyArg_ParseTuple(description, "sO!", &name, &PyTuple_Type, &details))
+        return -1;
+    *stage = (struct hfa_response_stage){0};
+    if (strcmp(name, "cors") == 0) {
+        stage->kind = HFA_STAGE_CORS;
+        return hfa_cors_stage_init(&stage->of.cors, details);
+    }
+    if (strcmp(name, "gzip") == 0) {
+        stage->kind = HFA_STAGE_GZIP;
+        return hfa_gzip_stage_init(&stage->of.gzip, details);
+    }
+    PyErr_Format(PyExc_ValueError, "no such stage: %s", name);
+    return -1;
+}
+
+int hfa_response_stages_init(struct hfa_response_stages *stages, PyObject *descriptions)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(descriptions);
+
+    stages->count = 0;
+    if (count > HFA_RESPONSE_STAGES_MAX) {
+        PyErr_Format(PyExc_ValueError, "at most %d stages", HFA_RESPONSE_STAGES_MAX);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        struct hfa_response_stage *stage = &stages->items[i];
+        if (init_stage(stage, PyTuple_GET_ITEM(descriptions, i)) < 0) {
+            clear_stage(stage);
+            hfa_response_stages_clear(stages);
+            return -1;
+        }
+        stages->count++;
+    }
+    return 0;
+}
+
+int hfa_response_stages_traverse(const struct hfa_response_stages *stages, visitproc visit,
+                                 void *arg)
+{
+    for (size_t i = 0; i < stages->count; i++) {
+        const struct hfa_response_stage *stage = &stages->items[i];
+        int result = stage->kind == HFA_STAGE_CORS
+                         ? hfa_cors_stage_traverse(&stage->of.cors, visit, arg)
+                         : 0;
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+bool hfa_response_stages_answer(const struct hfa_response_stages *stages,
+                                const struct hfa_request *request)
+{
+    for (size_t i = 0; i < stages->count; i++) {
+        if (stages->items[i].kind == HFA_STAGE_CORS && hfa_cors_stage_is_preflight(request))
+            return true;
+    }
+    return false;
+}
+
+bool hfa_response_stages_need_thread(const struct hfa_response_stages *stages,
+                                     const struct hfa_request *request, size_t size)
+{
+    for (size_t i = 0; i < stages->count; i++) {
+        const struct hfa_response_stage *stage = &stages->items[i];
+        if (stage->kind == HFA_STAGE_GZIP &&
+            hfa_gzip_stage_needs_thread(&stage->of.gzip, request, size))
+            return true;
+    }
+    return false;
+}
+
+int hfa_response_stages_apply(struct hfa_response_stages *stages, const struct hfa_request *request,
+                              int status, struct hfa_response_fields *fields,
+                              struct hfa_bytes *body)
+{
+    for (size_t i = 0; i < stages->count; i++) {
+        struct hfa_response_stage *stage = &stages->items[i];
+        int result = stage->kind == HFA_STAGE_CORS
+                         ? hfa_cors_stage_apply(&stage->of.cors, request, fields)
+                         : hfa_gzip_stage_apply(&stage->of.gzip, request, status, fields, body);
+        if (result < 0)
+            return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,50 @@
+/* Middleware that is native: what it does to a whole response, in the middleware's order.
+ *
+ * Owned by the application that it was compiled for. Loop thread, interpreter lock.
+ */
+#ifndef HFA_RESPONSE_STAGE_H
+#define HFA_RESPONSE_STAGE_H
+
+#include "cors_stage.h"
+#include "gzip_stage.h"
+
+#define HFA_RESPONSE_STAGES_MAX 8
+
+enum hfa_stage_kind {
+    HFA_STAGE_CORS,
+    HFA_STAGE_GZIP,
+};
+
+struct hfa_response_stage {
+    enum hfa_stage_kind kind;
+    union {
+        struct hfa_cors_stage cors;
+        struct hfa_gzip_stage gzip;
+    } of;
+};
+
+struct hfa_response_stages {
+    size_t count;
+    struct hfa_response_stage items[HFA_RESPONSE_STAGES_MAX]; /* innermost first */
+};
+
+/* Reads a tuple of ("cors" or "gzip", description). -1 with an exception, and nothing to clear. */
+int hfa_response_stages_init(struct hfa_response_stages *stages, PyObject *descriptions);
+void hfa_response_stages_clear(struct hfa_response_stages *stages);
+int hfa_response_stages_traverse(const struct hfa_response_stages *stages, visitproc visit,
+                                 void *arg);
+
+/* Whether some middleware answers this request itself. */
+bool hfa_response_stages_answer(const struct hfa_response_stages *stages,
+                                const struct hfa_request *request);
+
+/* Whether a body of this size is for the middleware itself. */
+bool hfa_response_stages_need_thread(const struct hfa_response_stages *stages,
+                                     const struct hfa_request *request, size_t size);
+
+/* -1 with an exception. *body may become a view of a stage's memory, until the next response. */
+int hfa_response_stages_apply(struct hfa_response_stages *stages, const struct hfa_request *request,
+                              int status, struct hfa_response_fields *fields,
+                              struct hfa_bytes *body);
+
+#endif

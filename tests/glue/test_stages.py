@@ -1,0 +1,260 @@
+"""CORS and GZip where they are native: what they do to responses, and when they are not.
+
+The same requests go to Starlette's own middleware, in process, and to the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import fastapi
+import pytest
+from fastapi import BackgroundTasks, HTTPException, Response
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hyperfastapi import plans
+from hyperfastapi.testing import ThreadServer
+
+ORIGIN = "https://example.com"
+Configure = Callable[[fastapi.FastAPI], None]
+Answer = tuple[int, list[tuple[str, str]], bytes]
+
+
+def make_app(configure: Configure) -> fastapi.FastAPI:
+    """An application with a route of each kind, and middleware."""
+    app = fastapi.FastAPI()
+    configure(app)
+
+    @app.get("/small")
+    async def small() -> Any:
+        return {"a": 1}
+
+    @app.get("/large/{size}")
+    def large(size: int) -> Any:
+        return {"text": "abc" * (size // 3)}
+
+    @app.get("/varies")
+    async def varies(response: Response) -> Any:
+        response.headers.append("vary", "Accept")
+        response.headers.append("vary", "Cookie")
+        response.headers["access-control-allow-origin"] = "https://own.example"
+        return "x" * 2000
+
+    @app.get("/encoded")
+    async def encoded() -> Any:
+        return PlainTextResponse("x" * 2000, headers={"content-encoding": "identity"})
+
+    @app.get("/image")
+    async def image() -> Any:
+        return Response(b"x" * 2000, media_type="Image/PNG; q=1")
+
+    @app.get("/stream")
+    async def stream() -> Any:
+        return StreamingResponse(iter([b"a" * 300, b"b" * 300]), media_type="text/plain")
+
+    @app.get("/refused")
+    async def refused() -> Any:
+        raise HTTPException(403, "x" * 600, {"x-why": "because"})
+
+    @app.get("/broken")
+    async def broken() -> Any:
+        raise ValueError("broken")
+
+    @app.get("/empty", status_code=204)
+    async def empty() -> None: ...
+
+    return app
+
+
+def in_process(app: ASGIApp, path: str, method: str, headers: dict[str, str]) -> Answer:
+    """Ask an application without a server."""
+    messages: list[Any] = []
+    requests: list[Any] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> Any:
+        if not requests:
+            await asyncio.Event().wait()  # the client stays
+        return requests.pop()
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "server": ("127.0.0.1", 80),
+        "client": ("127.0.0.1", 1),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    try:
+        asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    except ValueError:
+        pass  # it has been answered before it was raised
+    fields = [(name.decode(), value.decode()) for name, value in messages[0]["headers"]]
+    body = b"".join(message.get("body", b"") for message in messages[1:])
+    return messages[0]["status"], fields, body
+
+
+def served(server: ThreadServer, path: str, method: str, headers: dict[str, str]) -> Answer:
+    """Ask a server."""
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
+    connection.putrequest(method, path, skip_accept_encoding=True)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    of_the_server = ("date", "server", "transfer-encoding", "connection")
+    fields = [pair for pair in response.getheaders() if pair[0] not in of_the_server]
+    return response.status, fields, body
+
+
+def cors(**options: Any) -> Configure:
+    return lambda app: app.add_middleware(CORSMiddleware, **options)
+
+
+def gzip(**options: Any) -> Configure:
+    return lambda app: app.add_middleware(GZipMiddleware, **options)
+
+
+def both(first: Configure, second: Configure) -> Configure:
+    def configure(app: fastapi.FastAPI) -> None:
+        first(app)
+        second(app)
+
+    return configure
+
+
+CONFIGURATIONS = {
+    "any origin": cors(allow_origins=["*"]),
+    "any origin with credentials": cors(allow_origins=["*"], allow_credentials=True),
+    "one origin": cors(allow_origins=[ORIGIN], expose_headers=["x-a", "x-b"]),
+    "other origins": cors(allow_origins=["https://other.example"], allow_credentials=True),
+    "a pattern": cors(allow_origin_regex=r"https://.*\.com"),
+    "gzip": gzip(),
+    "gzip from 10 bytes": gzip(minimum_size=10, compresslevel=5),
+    "gzip inside cors": both(gzip(), cors(allow_origins=["*"])),
+    "cors inside gzip": both(cors(allow_origins=[ORIGIN], allow_credentials=True), gzip()),
+    "gzip that uses a thread": gzip(thread_minimum_size=1000),
+}
+PATHS = (
+    "/small",
+    "/large/498",
+    "/large/3000",
+    "/varies",
+    "/encoded",
+    "/image",
+    "/stream",
+    "/refused",
+    "/broken",
+    "/empty",
+    "/missing",
+)
+REQUESTS: tuple[dict[str, str], ...] = (
+    {},
+    {"origin": ORIGIN},
+    {"accept-encoding": "gzip, deflate, br"},
+    {"origin": ORIGIN, "accept-encoding": "br;q=1, gzip;q=0", "cookie": "a=b"},
+    {"accept-encoding": "identity", "origin": "https://nobody.example"},
+)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_responses_are_those_of_starlettes_middleware(name: str) -> None:
+    configure = CONFIGURATIONS[name]
+    reference = make_app(configure)
+    app = make_app(configure)
+    with ThreadServer(app) as server:
+        for path in PATHS:
+            for headers in REQUESTS:
+                expected = in_process(reference, path, "GET", headers)
+                assert served(server, path, "GET", headers) == expected, (path, headers)
+    assert plans.explain(app).is_whole
+    assert all(part.is_native for part in plans.explain(app).middleware)
+
+
+def test_a_preflight_is_answered_by_the_middleware_itself() -> None:
+    configure = cors(allow_origins=[ORIGIN], allow_methods=["PUT"], allow_headers=["x-a"])
+    headers = {"origin": ORIGIN, "access-control-request-method": "PUT"}
+    app = make_app(configure)
+    with ThreadServer(app) as server:
+        expected = in_process(make_app(configure), "/small", "OPTIONS", headers)
+        assert served(server, "/small", "OPTIONS", headers) == expected
+    assert plans.counters(app).compiled == 0
+
+
+def test_middleware_that_is_changed_while_serving_is_read_again() -> None:
+    app = make_app(gzip())
+    with ThreadServer(app) as server:
+        assert served(server, "/small", "GET", {"accept-encoding": "gzip"})[2] == b'{"a":1}'
+        middleware: Any = app.middleware_stack
+        while type(middleware) is not GZipMiddleware:
+            middleware = middleware.app
+        middleware.minimum_size = 1
+        status, fields, _ = served(server, "/small", "GET", {"accept-encoding": "gzip"})
+    assert status == 200
+    assert ("content-encoding", "gzip") in fields
+
+
+def test_other_middleware_has_all_run_as_it_is() -> None:
+    seen: list[str] = []
+
+    class Other:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                seen.append(scope["path"])
+            await self.app(scope, receive, send)
+
+    app = make_app(both(gzip(minimum_size=1), lambda app: app.add_middleware(Other)))
+    with ThreadServer(app) as server:
+        fields = served(server, "/small", "GET", {"accept-encoding": "gzip"})[1]
+    assert ("content-encoding", "gzip") in fields
+    assert seen == ["/small"]
+    reasons = [part.reason for part in plans.explain(app).middleware]
+    assert reasons == ["it runs as it is, around compiled routes", "other middleware has to run"]
+
+
+@pytest.fixture
+def failing_task() -> Iterator[tuple[fastapi.FastAPI, threading.Event]]:
+    ran = threading.Event()
+    app = make_app(both(gzip(), cors(allow_origins=["*"])))
+
+    def fail() -> None:
+        ran.set()
+        raise ValueError("in the background")
+
+    @app.get("/background")
+    async def background(tasks: BackgroundTasks) -> Any:
+        tasks.add_task(fail)
+        return "x" * 1000
+
+    yield app, ran
+
+
+def test_a_background_task_that_fails_does_not_touch_the_response(
+    failing_task: tuple[fastapi.FastAPI, threading.Event],
+) -> None:
+    app, ran = failing_task
+    with ThreadServer(app) as server:
+        status, fields, body = served(server, "/background", "GET", {"origin": ORIGIN})
+        assert ran.wait(10)
+    assert (status, len(body)) == (200, 1002)
+    assert [name for name, _ in fields].count("access-control-allow-origin") == 1
