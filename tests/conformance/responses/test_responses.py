@@ -140,7 +140,7 @@ def with_cookies():
     response = JSONResponse({})
     response.set_cookie("a", "1", max_age=5, path="/x", secure=True, httponly=True, samesite="none")
     response.set_cookie("b", "é b")
-    response.delete_cookie("c", domain="example.com")
+    response.set_cookie("c", "", max_age=0, domain="example.com")
     response.headers.append("x-a", "1")
     response.headers.append("x-a", "2")
     return response
@@ -218,7 +218,7 @@ def test_what_is_set_on_the_injected_response_is_added(conform):
         @app.get("/sync", dependencies=[Depends(dependency)])
         def sync(response: Response) -> dict[str, int]:
             response.status_code = http.HTTPStatus.ACCEPTED
-            response.delete_cookie("first")
+            response.set_cookie("first", "", max_age=0)
             return {"a": 1}
 
         @app.get("/class", response_class=PlainTextResponse, dependencies=[Depends(dependency)])
