@@ -11,6 +11,7 @@
  *   PyUnicode_IS_COMPACT_ASCII, PyUnicode_KIND, PyUnicode_DATA, PyUnicode_1BYTE_DATA,
  *   PyUnicode_GET_LENGTH, PyUnicode_READ_CHAR, PyUnicode_READY, PyUnicode_New
  *                                                text of JSON, read and made in place
+ *   PyCompactUnicodeObject.utf8, .utf8_length    the UTF-8 that a str already has
  *   PyUnstable_Long_IsCompact, PyUnstable_Long_CompactValue                   small ints of JSON
  * Elsewhere text is made from bytes with the checked functions.
  */
@@ -80,6 +81,15 @@ static inline bool hfa_str_is_ready(PyObject *string)
     PyErr_Clear();
     return false;
 #endif
+}
+
+/* The UTF-8 of a str that is not ASCII, if it has been asked for before; borrowed, or NULL. To make
+ * it would keep it as long as the str lives. */
+static inline const char *hfa_str_known_utf8(PyObject *string, size_t *length)
+{
+    const PyCompactUnicodeObject *compact = (const PyCompactUnicodeObject *)string;
+    *length = (size_t)compact->utf8_length;
+    return compact->utf8;
 }
 
 /* False if the int, or a subclass's value, does not fit. */

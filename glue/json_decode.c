@@ -11,11 +11,11 @@ struct reader {
     const char *end;
 };
 
-/* More digits than always fit 64 bits. */
+/* As many always fit 64 bits. */
 #define DIGITS_MAX 19
 
-/* A list's items before the list is made. */
-#define LIST_PIECE 32
+/* Items of a list for which no array is allocated. */
+#define LIST_FEW 16
 
 /* Exponents beyond this are all alike, and a text of more digits does not make a number. */
 #define EXPONENT_MAX 100000000
@@ -138,13 +138,20 @@ static char *unescape_u(char *out, const char **at, const char *end)
     return write_utf8(out, (unsigned)first);
 }
 
-/* No escape is shorter than what it stands for. */
+/* No escape is shorter than what it stands for. Whole blocks are written, so up to a block more. */
 static char *unescape(char *out, const char *at, const char *end)
 {
     static const char meanings[] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
                                     ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
     while (at < end) {
-        if (*at != '\\') {
+        if (end - at >= HFA_JSON_BLOCK_SIZE) {
+            hfa_json_mask special = hfa_json_copy_block(out, at);
+            unsigned plain = special == 0 ? HFA_JSON_BLOCK_SIZE : hfa_json_mask_first(special);
+            out += plain;
+            at += plain;
+            if (special == 0)
+                continue;
+        } else if (*at != '\\') {
             *out++ = *at++;
             continue;
         }
@@ -165,7 +172,7 @@ static char *unescape(char *out, const char *at, const char *end)
 
 static PyObject *make_unescaped(const char *start, const char *end)
 {
-    char *text = PyMem_Malloc((size_t)(end - start));
+    char *text = PyMem_Malloc((size_t)(end - start) + HFA_JSON_BLOCK_SIZE);
     if (text == NULL)
         return NULL;
     const char *stop = unescape(text, start, end);
@@ -178,11 +185,10 @@ static PyObject *make_unescaped(const char *start, const char *end)
 /* The first special byte. */
 static const char *find_special(const char *at, const char *end)
 {
-    while (end - at >= HFA_JSON_BLOCK_SIZE) {
-        unsigned plain = hfa_json_find_block(at);
-        at += plain;
-        if (plain < HFA_JSON_BLOCK_SIZE)
-            return at;
+    for (; end - at >= HFA_JSON_BLOCK_SIZE; at += HFA_JSON_BLOCK_SIZE) {
+        hfa_json_mask special = hfa_json_find_block(at);
+        if (special != 0)
+            return at + hfa_json_mask_first(special);
     }
     while (at < end && !hfa_json_is_special((unsigned char)*at))
         at++;
@@ -218,13 +224,16 @@ static inline PyObject *decode_string(struct reader *reader, const char *at, boo
 {
     const char *start = at;
     const char *end = reader->end;
-    unsigned plain = HFA_JSON_BLOCK_SIZE;
+    hfa_json_mask special = 0;
 
-    while (end - at >= HFA_JSON_BLOCK_SIZE && plain == HFA_JSON_BLOCK_SIZE) {
-        plain = hfa_json_find_ascii_block(at);
-        at += plain;
+    for (; end - at >= HFA_JSON_BLOCK_SIZE; at += HFA_JSON_BLOCK_SIZE) {
+        special = hfa_json_find_ascii_block(at);
+        if (special != 0)
+            break;
     }
-    if (plain == HFA_JSON_BLOCK_SIZE) {
+    if (special != 0) {
+        at += hfa_json_mask_first(special);
+    } else {
         while (at < end && (signed char)*at >= 0x20 && *at != '"' && *at != '\\')
             at++;
         if (at == end)
@@ -266,18 +275,42 @@ static Py_NO_INLINE PyObject *make_number_uncommon(const char *start, const char
 /* -?(0|[1-9][0-9]*) and, in floats, (\.[0-9]+)?([eE][-+]?[0-9]+)? */
 struct number {
     const char *start;
-    uint64_t digits;
-    unsigned count; /* of digits, leading zeros apart; digits is cut short beyond DIGITS_MAX */
+    uint64_t digits; /* as long as there are DIGITS_MAX at most; leading zeros count */
+    size_t count;
     bool negative;
 };
 
+/* The value of eight digits, the first in the lowest byte; false if there is another byte. Pairs,
+ * fours and eights of digits are added up at once. */
+static inline bool read_8_digits(const char *at, uint64_t *value)
+{
+    uint64_t word = hfa_json_load_8(at);
+    const uint64_t high_halves = HFA_JSON_EACH_BYTE * 0xf0;
+
+    if ((word & high_halves) != HFA_JSON_EACH_BYTE * 0x30 ||
+        ((word + HFA_JSON_EACH_BYTE * 6) & high_halves) != HFA_JSON_EACH_BYTE * 0x30)
+        return false;
+    word -= HFA_JSON_EACH_BYTE * '0';
+    word = (word * 10 + (word >> 8)) & UINT64_C(0x00ff00ff00ff00ff);
+    word = (word * 100 + (word >> 16)) & UINT64_C(0x0000ffff0000ffff);
+    *value = (word * 10000 + (word >> 32)) & UINT64_C(0xffffffff);
+    return true;
+}
+
 static inline const char *read_digits(struct number *number, const char *at, const char *end)
 {
-    for (; is_digit(at, end); at++) {
-        number->count += number->digits != 0 || *at != '0';
-        if (number->count <= DIGITS_MAX)
-            number->digits = number->digits * 10 + (uint64_t)(*at - '0');
-    }
+    const char *first = at;
+    uint64_t digits = number->digits;
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t eight;
+    for (; end - at >= 8 && read_8_digits(at, &eight); at += 8)
+        digits = digits * 100000000 + eight;
+#endif
+    for (; is_digit(at, end); at++)
+        digits = digits * 10 + (uint64_t)(*at - '0');
+    number->digits = digits;
+    number->count += (size_t)(at - first);
     return at;
 }
 
@@ -345,7 +378,7 @@ static PyObject *decode_number(struct reader *reader, const char *at)
     if (at < end && (*at == '.' || (*at | 0x20) == 'e'))
         return decode_float(reader, at, &number);
     reader->at = at;
-    if (number.count >= DIGITS_MAX)
+    if (number.count >= DIGITS_MAX) /* as an int64_t they may not fit */
         return make_number_uncommon(number.start, at, false);
     int64_t value = (int64_t)number.digits;
     return PyLong_FromLongLong(number.negative ? -value : value);
@@ -370,60 +403,73 @@ static PyObject *decode_nan(struct reader *reader, const char *at)
 
 /* --- Containers ---------------------------------------------------------------------------- */
 
-/* The items go over to the list. */
-static int move_items(PyObject **list, PyObject **items, size_t count)
-{
-    int status = 0;
-    size_t i = 0;
+/* A list's items before the list is made, at first in `few`. */
+struct items {
+    PyObject **items; /* owned, each of them and the array unless it is `few` */
+    size_t count;
+    size_t capacity;
+    PyObject *few[LIST_FEW];
+};
 
-    if (*list == NULL) {
-        *list = PyList_New((Py_ssize_t)count);
-        for (; *list != NULL && i < count; i++)
-            PyList_SET_ITEM(*list, (Py_ssize_t)i, items[i]);
-        status = *list == NULL ? -1 : 0;
-    }
-    for (; i < count; i++) {
-        if (status == 0)
-            status = PyList_Append(*list, items[i]);
-        Py_DECREF(items[i]);
-    }
-    return status;
+static int make_room(struct items *items)
+{
+    size_t size = items->capacity * sizeof(*items->items);
+    PyObject **more = PyMem_Realloc(items->items == items->few ? NULL : items->items, 2 * size);
+
+    if (more == NULL)
+        return -1;
+    if (items->items == items->few)
+        memcpy(more, items->few, size);
+    items->items = more;
+    items->capacity *= 2;
+    return 0;
 }
 
-/* Leaves in `*list` what it has read; true if the list has come to its end. */
-static bool read_items(struct reader *reader, const char *at, unsigned depth_left, PyObject **list)
+/* NULL if the list is not well-formed. */
+static PyObject *make_list(struct items *items, bool is_whole)
 {
-    PyObject *items[LIST_PIECE];
+    PyObject *list = is_whole ? PyList_New((Py_ssize_t)items->count) : NULL;
+
+    for (size_t i = 0; i < items->count; i++) {
+        if (list != NULL)
+            PyList_SET_ITEM(list, (Py_ssize_t)i, items->items[i]);
+        else
+            Py_DECREF(items->items[i]);
+    }
+    if (items->items != items->few)
+        PyMem_Free(items->items);
+    return list;
+}
+
+static PyObject *read_items(struct reader *reader, const char *at, unsigned depth_left)
+{
+    struct items items;
     const char *end = reader->end;
-    size_t count = 0;
     bool is_whole = false;
 
+    items.items = items.few;
+    items.count = 0;
+    items.capacity = LIST_FEW;
     for (;;) {
+        if (items.count == items.capacity && make_room(&items) < 0)
+            break;
         PyObject *item = decode_value(reader, at, depth_left);
         if (item == NULL)
             break;
-        items[count++] = item;
+        items.items[items.count++] = item;
         at = skip_space(reader->at, end);
-        is_whole = at < end && *at == ']';
-        if (is_whole || at == end || *at != ',')
+        if (at == end || *at != ',') {
+            is_whole = at < end && *at == ']';
             break;
-        at = skip_space(at + 1, end);
-        if (count == LIST_PIECE) {
-            int status = move_items(list, items, count);
-            count = 0;
-            if (status < 0)
-                break;
         }
+        at = skip_space(at + 1, end);
     }
-    if (is_whole)
-        reader->at = at + 1;
-    return move_items(list, items, count) == 0 && is_whole;
+    reader->at = at + is_whole;
+    return make_list(&items, is_whole);
 }
 
 static PyObject *decode_list(struct reader *reader, const char *at, unsigned depth_left)
 {
-    PyObject *list = NULL;
-
     if (depth_left == 0)
         return NULL;
     at = skip_space(at, reader->end);
@@ -431,9 +477,7 @@ static PyObject *decode_list(struct reader *reader, const char *at, unsigned dep
         reader->at = at + 1;
         return PyList_New(0);
     }
-    if (!read_items(reader, at, depth_left - 1, &list))
-        Py_CLEAR(list);
-    return list;
+    return read_items(reader, at, depth_left - 1);
 }
 
 static int read_member(struct reader *reader, const char *at, unsigned depth_left, PyObject *dict)

@@ -122,13 +122,18 @@ static inline char *write_utf8_string(struct hfa_json_encoder *encoder, char *ou
         return NULL;
     *out++ = '"';
     for (;;) {
-        unsigned plain = HFA_JSON_BLOCK_SIZE;
-        while (end - in >= HFA_JSON_BLOCK_SIZE && plain == HFA_JSON_BLOCK_SIZE) {
-            plain = hfa_json_copy_block(out, in);
+        hfa_json_mask special = 0;
+        for (; end - in >= HFA_JSON_BLOCK_SIZE; in += HFA_JSON_BLOCK_SIZE) {
+            special = hfa_json_copy_block(out, in);
+            if (special != 0)
+                break;
+            out += HFA_JSON_BLOCK_SIZE;
+        }
+        if (special != 0) {
+            unsigned plain = hfa_json_mask_first(special);
             in += plain;
             out += plain;
-        }
-        if (plain == HFA_JSON_BLOCK_SIZE) {
+        } else {
             size_t rest = (size_t)(end - in);
             if (hfa_json_copy_rest(out, in, rest)) {
                 out += rest;
@@ -146,42 +151,121 @@ static inline char *write_utf8_string(struct hfa_json_encoder *encoder, char *ou
     return out;
 }
 
-/* NULL for a surrogate, which has no UTF-8. */
-static inline char *write_character(char *out, Py_UCS4 character)
+static inline char *write_ascii_character(char *out, unsigned char byte)
 {
-    if (character < 0x80) {
-        if (hfa_json_is_special((unsigned char)character))
-            return write_escape(out, (unsigned char)character);
-        *out++ = (char)character;
-    } else if (character < 0x800) {
-        *out++ = (char)(0xc0 | character >> 6);
-        *out++ = (char)(0x80 | (character & 0x3f));
-    } else if (character < 0x10000) {
-        if (character >= 0xd800 && character <= 0xdfff)
-            return NULL;
-        *out++ = (char)(0xe0 | character >> 12);
-        *out++ = (char)(0x80 | (character >> 6 & 0x3f));
-        *out++ = (char)(0x80 | (character & 0x3f));
-    } else {
-        *out++ = (char)(0xf0 | character >> 18);
-        *out++ = (char)(0x80 | (character >> 12 & 0x3f));
-        *out++ = (char)(0x80 | (character >> 6 & 0x3f));
-        *out++ = (char)(0x80 | (character & 0x3f));
+    if (hfa_json_is_special(byte))
+        return write_escape(out, byte);
+    *out = (char)byte;
+    return out + 1;
+}
+
+static inline char *write_2_bytes(char *out, unsigned character)
+{
+    out[0] = (char)(0xc0 | character >> 6);
+    out[1] = (char)(0x80 | (character & 0x3f));
+    return out + 2;
+}
+
+static inline char *write_3_bytes(char *out, unsigned character)
+{
+    out[0] = (char)(0xe0 | character >> 12);
+    out[1] = (char)(0x80 | (character >> 6 & 0x3f));
+    out[2] = (char)(0x80 | (character & 0x3f));
+    return out + 3;
+}
+
+static inline char *write_4_bytes(char *out, unsigned character)
+{
+    out[0] = (char)(0xf0 | character >> 18);
+    out[1] = (char)(0x80 | (character >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (character >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (character & 0x3f));
+    return out + 4;
+}
+
+static inline bool is_surrogate(unsigned character)
+{
+    return (character & 0xfffff800) == 0xd800;
+}
+
+/* The three forms of a str. Each writes the characters from `*place` to `stop`, at most 6 bytes for
+ * one, and leaves in `*place` where it has stopped: at a surrogate, which has no UTF-8; for Latin-1
+ * perhaps behind `stop`. */
+static char *write_latin1(char *out, const unsigned char *in, size_t *place, size_t stop,
+                          size_t length)
+{
+    size_t i = *place;
+
+    while (i < stop) {
+        if (length - i >= HFA_JSON_BLOCK_SIZE) {
+            hfa_json_mask special = hfa_json_copy_ascii_block(out, (const char *)in + i);
+            unsigned plain = special == 0 ? HFA_JSON_BLOCK_SIZE : hfa_json_mask_first(special);
+            out += plain;
+            i += plain;
+            if (special == 0)
+                continue;
+        }
+        unsigned char byte = in[i++];
+        out = byte < 0x80 ? write_ascii_character(out, byte) : write_2_bytes(out, byte);
     }
+    *place = i;
     return out;
 }
 
-/* Up to 6 bytes a character: by pieces, so that a long text does not reserve all that. */
+static char *write_ucs2(char *out, const Py_UCS2 *in, size_t *place, size_t stop)
+{
+    size_t i = *place;
+
+    for (; i < stop; i++) {
+        unsigned character = in[i];
+        if (character < 0x80)
+            out = write_ascii_character(out, (unsigned char)character);
+        else if (character < 0x800)
+            out = write_2_bytes(out, character);
+        else if (is_surrogate(character))
+            break;
+        else
+            out = write_3_bytes(out, character);
+    }
+    *place = i;
+    return out;
+}
+
+static char *write_ucs4(char *out, const Py_UCS4 *in, size_t *place, size_t stop)
+{
+    size_t i = *place;
+
+    for (; i < stop; i++) {
+        unsigned character = in[i];
+        if (character < 0x80)
+            out = write_ascii_character(out, (unsigned char)character);
+        else if (character < 0x800)
+            out = write_2_bytes(out, character);
+        else if (character >= 0x10000)
+            out = write_4_bytes(out, character);
+        else if (is_surrogate(character))
+            break;
+        else
+            out = write_3_bytes(out, character);
+    }
+    *place = i;
+    return out;
+}
+
+/* By pieces, so that a long text does not reserve 6 bytes for each character. */
 enum { PIECE = 256, CHARACTER_MAX = 6 };
 
 static Py_NO_INLINE char *write_non_ascii_string(struct hfa_json_encoder *encoder, char *out,
                                                  PyObject *string)
 {
-    int kind = PyUnicode_KIND(string);
     const void *data = PyUnicode_DATA(string);
     size_t length = (size_t)PyUnicode_GET_LENGTH(string);
     size_t place = 0;
+    size_t utf8_length;
+    const char *utf8 = hfa_str_known_utf8(string, &utf8_length);
 
+    if (utf8 != NULL)
+        return write_utf8_string(encoder, out, utf8, utf8_length);
     out = reserve(encoder, out, length + STRING_ROOM);
     if (out == NULL)
         return NULL;
@@ -191,28 +275,17 @@ static Py_NO_INLINE char *write_non_ascii_string(struct hfa_json_encoder *encode
         out = reserve(encoder, out, PIECE * CHARACTER_MAX + STRING_ROOM);
         if (out == NULL)
             return NULL;
-        if (kind == PyUnicode_1BYTE_KIND) {
-            const char *bytes = data;
-            while (place < stop) {
-                if (length - place >= HFA_JSON_BLOCK_SIZE) {
-                    unsigned plain = hfa_json_copy_ascii_block(out, bytes + place);
-                    out += plain;
-                    place += plain;
-                    if (plain == HFA_JSON_BLOCK_SIZE)
-                        continue;
-                }
-                out = write_character(out, (unsigned char)bytes[place++]);
-            }
-        } else if (kind == PyUnicode_2BYTE_KIND) {
-            const Py_UCS2 *characters = data;
-            while (place < stop && out != NULL)
-                out = write_character(out, characters[place++]);
-        } else {
-            const Py_UCS4 *characters = data;
-            while (place < stop && out != NULL)
-                out = write_character(out, characters[place++]);
+        switch (PyUnicode_KIND(string)) {
+        case PyUnicode_1BYTE_KIND:
+            out = write_latin1(out, data, &place, stop, length);
+            break;
+        case PyUnicode_2BYTE_KIND:
+            out = write_ucs2(out, data, &place, stop);
+            break;
+        default:
+            out = write_ucs4(out, data, &place, stop);
         }
-        if (out == NULL)
+        if (place < stop)
             return NULL;
     }
     *out++ = '"';

@@ -25,13 +25,15 @@
 
 /* Of the kernel above:
  *
- *   unsigned hfa_json_copy_block(char *out, const char *in)
- *       copies HFA_JSON_BLOCK_SIZE bytes; the place of the first special one, or the size
- *   unsigned hfa_json_copy_ascii_block(char *out, const char *in)
+ *   hfa_json_mask hfa_json_copy_block(char *out, const char *in)
+ *       copies HFA_JSON_BLOCK_SIZE bytes; tells which are special, 0: none
+ *   hfa_json_mask hfa_json_copy_ascii_block(char *out, const char *in)
  *       the same; bytes from 0x80 on count as special too
- *   unsigned hfa_json_find_block(const char *in)
- *   unsigned hfa_json_find_ascii_block(const char *in)
+ *   hfa_json_mask hfa_json_find_block(const char *in)
+ *   hfa_json_mask hfa_json_find_ascii_block(const char *in)
  *       the same two, without a copy
+ *   unsigned hfa_json_mask_first(hfa_json_mask mask)
+ *       the place of the first byte that a mask tells of; there must be one
  */
 
 #define HFA_JSON_EACH_BYTE UINT64_C(0x0101010101010101)

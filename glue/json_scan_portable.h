@@ -7,36 +7,45 @@
 
 #define HFA_JSON_BLOCK_SIZE 16
 
-static inline unsigned hfa_json_first_byte(const char *in, unsigned char greatest)
+/* A bit a byte. */
+typedef unsigned hfa_json_mask;
+
+static inline unsigned hfa_json_mask_first(hfa_json_mask mask)
 {
+    return (unsigned)__builtin_ctz(mask);
+}
+
+static inline hfa_json_mask hfa_json_mask_of(const char *in, unsigned char greatest)
+{
+    hfa_json_mask mask = 0;
     for (unsigned i = 0; i < HFA_JSON_BLOCK_SIZE; i++) {
         unsigned char byte = (unsigned char)in[i];
-        if (byte < 0x20 || byte == '"' || byte == '\\' || byte > greatest)
-            return i;
+        bool is_special = byte < 0x20 || byte == '"' || byte == '\\' || byte > greatest;
+        mask |= (unsigned)is_special << i;
     }
-    return HFA_JSON_BLOCK_SIZE;
+    return mask;
 }
 
-static inline unsigned hfa_json_copy_block(char *out, const char *in)
+static inline hfa_json_mask hfa_json_copy_block(char *out, const char *in)
 {
     memcpy(out, in, HFA_JSON_BLOCK_SIZE);
-    return hfa_json_first_byte(in, 0xff);
+    return hfa_json_mask_of(in, 0xff);
 }
 
-static inline unsigned hfa_json_copy_ascii_block(char *out, const char *in)
+static inline hfa_json_mask hfa_json_copy_ascii_block(char *out, const char *in)
 {
     memcpy(out, in, HFA_JSON_BLOCK_SIZE);
-    return hfa_json_first_byte(in, 0x7f);
+    return hfa_json_mask_of(in, 0x7f);
 }
 
-static inline unsigned hfa_json_find_block(const char *in)
+static inline hfa_json_mask hfa_json_find_block(const char *in)
 {
-    return hfa_json_first_byte(in, 0xff);
+    return hfa_json_mask_of(in, 0xff);
 }
 
-static inline unsigned hfa_json_find_ascii_block(const char *in)
+static inline hfa_json_mask hfa_json_find_ascii_block(const char *in)
 {
-    return hfa_json_first_byte(in, 0x7f);
+    return hfa_json_mask_of(in, 0x7f);
 }
 
 #endif

@@ -15,36 +15,38 @@ static inline __m128i hfa_json_special_bytes(__m128i bytes)
     return _mm_or_si128(control, _mm_or_si128(quote, backslash));
 }
 
-static inline unsigned hfa_json_first_byte(__m128i mask)
+typedef unsigned hfa_json_mask;
+
+static inline unsigned hfa_json_mask_first(hfa_json_mask mask)
 {
-    return (unsigned)__builtin_ctz((unsigned)_mm_movemask_epi8(mask) | 0x10000u);
+    return (unsigned)__builtin_ctz(mask);
 }
 
-static inline unsigned hfa_json_copy_block(char *out, const char *in)
+static inline hfa_json_mask hfa_json_copy_block(char *out, const char *in)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)in);
     _mm_storeu_si128((__m128i *)(void *)out, bytes);
-    return hfa_json_first_byte(hfa_json_special_bytes(bytes));
+    return (unsigned)_mm_movemask_epi8(hfa_json_special_bytes(bytes));
 }
 
 /* The sign bit, which is all that the mask is made of, is set in bytes from 0x80 on. */
-static inline unsigned hfa_json_copy_ascii_block(char *out, const char *in)
+static inline hfa_json_mask hfa_json_copy_ascii_block(char *out, const char *in)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)in);
     _mm_storeu_si128((__m128i *)(void *)out, bytes);
-    return hfa_json_first_byte(_mm_or_si128(hfa_json_special_bytes(bytes), bytes));
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(hfa_json_special_bytes(bytes), bytes));
 }
 
-static inline unsigned hfa_json_find_block(const char *in)
+static inline hfa_json_mask hfa_json_find_block(const char *in)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)in);
-    return hfa_json_first_byte(hfa_json_special_bytes(bytes));
+    return (unsigned)_mm_movemask_epi8(hfa_json_special_bytes(bytes));
 }
 
-static inline unsigned hfa_json_find_ascii_block(const char *in)
+static inline hfa_json_mask hfa_json_find_ascii_block(const char *in)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)in);
-    return hfa_json_first_byte(_mm_or_si128(hfa_json_special_bytes(bytes), bytes));
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(hfa_json_special_bytes(bytes), bytes));
 }
 
 #endif

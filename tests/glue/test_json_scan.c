@@ -14,6 +14,11 @@ static bool is_special(unsigned byte)
     return byte < 0x20 || byte == '"' || byte == '\\';
 }
 
+static unsigned first(hfa_json_mask mask)
+{
+    return mask == 0 ? HFA_JSON_BLOCK_SIZE : hfa_json_mask_first(mask);
+}
+
 static void assert_block(const char *in, unsigned byte, unsigned place)
 {
     unsigned special = is_special(byte) ? place : HFA_JSON_BLOCK_SIZE;
@@ -21,13 +26,13 @@ static void assert_block(const char *in, unsigned byte, unsigned place)
     struct guard_page out;
 
     guard_page_map(&out, NULL, HFA_JSON_BLOCK_SIZE);
-    assert_int_equal(hfa_json_copy_block(out.data, in), special);
+    assert_int_equal(first(hfa_json_copy_block(out.data, in)), special);
     assert_memory_equal(out.data, in, HFA_JSON_BLOCK_SIZE);
     memset(out.data, 0, HFA_JSON_BLOCK_SIZE);
-    assert_int_equal(hfa_json_copy_ascii_block(out.data, in), not_ascii);
+    assert_int_equal(first(hfa_json_copy_ascii_block(out.data, in)), not_ascii);
     assert_memory_equal(out.data, in, HFA_JSON_BLOCK_SIZE);
-    assert_int_equal(hfa_json_find_block(in), special);
-    assert_int_equal(hfa_json_find_ascii_block(in), not_ascii);
+    assert_int_equal(first(hfa_json_find_block(in)), special);
+    assert_int_equal(first(hfa_json_find_ascii_block(in)), not_ascii);
     guard_page_unmap(&out);
 }
 
@@ -44,7 +49,7 @@ static void test_a_block_ends_at_its_first_special_byte(void **state)
         }
     }
     memset(in.data, '"', HFA_JSON_BLOCK_SIZE);
-    assert_int_equal(hfa_json_find_block(in.data), 0);
+    assert_int_equal(first(hfa_json_find_block(in.data)), 0);
     guard_page_unmap(&in);
 }
 
