@@ -154,11 +154,20 @@ class Server:
         finally:
             if certificates is not None:
                 certificates.stop()
+            self._log_counts()
             core.close()
             attachment.detach()
         if not self._force:
             await lifespan.shutdown()
         return EXIT_OK
+
+    def _log_counts(self) -> None:
+        if self._compiled is None or not logger.isEnabledFor(logging.DEBUG):
+            return
+        compiled, bridged = self._compiled.counts()
+        logger.debug("%d requests answered by compiled routes", compiled)
+        for reason, count in sorted(bridged.items()):
+            logger.debug("%d requests left to FastAPI: %s", count, reason)
 
     def _serve_compiled(self) -> None:
         """Let the core answer what is compiled, unless the application is called under a path."""

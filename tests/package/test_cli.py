@@ -197,3 +197,28 @@ def test_version_names_what_runs(arguments: list[str], capsys: pytest.CaptureFix
         _cli.main(arguments)
     assert exiting.value.code == 0
     assert capsys.readouterr().out.startswith("hyperfastapi 0.1.0 (")
+
+
+def test_the_command_explains_an_application(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "explained.py").write_text(
+        "from fastapi import FastAPI\n"
+        "app = FastAPI()\n"
+        "@app.get('/a/{b}')\n"
+        "def f(b: int): return b\n"
+    )
+    code = _cli.main(["explain", "explained:app", "--app-dir", str(tmp_path)])
+    output = capsys.readouterr().out
+    assert code == 0
+    route = next(line for line in output.splitlines() if "/a/{b}" in line)
+    assert route.split() == ["route", "GET", "/a/{b}", "f", "native"]
+    assert "1 of 5 routes are compiled, entered from the server." in output
+
+
+def test_the_command_cannot_explain_what_is_no_fastapi_application(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.py").write_text("async def app(scope, receive, send): ...\n")
+    assert _cli.main(["explain", "other:app", "--app-dir", str(tmp_path)]) == 1
+    assert "no FastAPI application" in capsys.readouterr().err
