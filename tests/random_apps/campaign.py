@@ -55,7 +55,10 @@ def run_case(seed: int, requests: int, shrink_seconds: float = 60.0) -> Outcome:
         shrink_seconds: the longest time to spend on making it smaller.
     """
     case = make_case(seed, requests)
-    verdict = compare(case)
+    try:
+        verdict = compare(case)
+    except Exception as error:
+        return Outcome(seed, True, failure=f"seed {seed}: FastAPI itself: {error!r}")
     statuses = collections.Counter(one.status for one in verdict.observations)
     outcome = Outcome(seed, verdict.built, dict(statuses))
     if verdict.difference is not None:

@@ -68,6 +68,9 @@ def compare(case: Case, ways: Mapping[str, Runner] = WAYS, known: Runner = oracl
                 text = f"building: expected {refused or 'an application'}, got {error}"
                 return Verdict(refused is None, Difference(way, None, (), text=text))
             continue
+        except Exception as error:
+            text = f"running: {type(error).__name__}: {error}"
+            return Verdict(True, Difference(way, None, (), text=text), tuple(expected))
         if refused is not None:
             text = f"building: expected {refused}, got an application"
             return Verdict(False, Difference(way, None, (), text=text))

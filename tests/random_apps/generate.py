@@ -48,8 +48,17 @@ _ERRORS = (
 )
 _CALLED = (
     *("def", "async def", "def", "async def", "class", "instance", "async instance"),
-    *("method", "partial"),
+    *("method", "partial", "generator", "async generator"),
 )
+_CAUGHT = (
+    "raise",
+    "raise",
+    "raise",
+    'raise CustomError("instead")',
+    "pass",
+    "raise HTTPException(410)",
+)
+
 _SCHEMES = (
     'APIKeyHeader(name="X-Key")',
     'APIKeyQuery(name="key", auto_error=False)',
@@ -220,6 +229,8 @@ class Generator:
         place = self.rng.choice(places)
         if place == "Body":
             return self._body_parameter()
+        if place == "File":
+            return self._file_parameter()
         flat = [name for name, model in self.models.items() if self._is_flat(model)]
         if flat and self.chance(0.1):
             return Parameter(self._name("m"), place, Type(self.rng.choice(flat)))
@@ -250,6 +261,15 @@ class Generator:
     def _style(self, one: Parameter) -> None:
         one.annotated = self.chance(0.7)
 
+    def _file_parameter(self) -> Parameter:
+        of = Type(self.some("UploadFile", "UploadFile", "bytes"))
+        if self.chance(0.3):
+            of = Type("list", [of])
+        default = None
+        if self.chance(0.3):
+            of, default = Type("Optional", [of]), "None"
+        return Parameter(self._name("file"), "File", of, default, annotated=self.chance(0.7))
+
     def _body_parameter(self) -> Parameter:
         of = self._json_type()
         one = Parameter(self._name(self.some("body", "item", "data")), "Body", of)
@@ -279,6 +299,8 @@ class Generator:
                 function.injected.append(injected)
         if prefix == "dependency" and self.chance(0.1):
             function.injected.append("scopes")
+        if kind.endswith("generator"):
+            function.caught = self.rng.choice(_CAUGHT)
         function.actions = self._actions(function)
         return function
 
@@ -300,7 +322,7 @@ class Generator:
             actions.append(f'tasks.add_task({called}, "task {name}", {self.rng.randrange(9)})')
         if self.chance(0.25):
             actions.append(f'VARIABLES[{self.rng.randrange(3)}].set("{name}")')
-        if function.kind in ("async def", "async instance") and self.chance(0.25):
+        if function.kind.startswith("async") and self.chance(0.25):
             actions.append("await asyncio.sleep(0)")
         if "request" in function.injected and self.chance(0.4):
             actions.append(f'request.state.{self.some("a", "b")} = "{name}"')
@@ -325,6 +347,8 @@ class Generator:
         use = Use(function.name, cached=self.chance(0.8), annotated=self.chance(0.7))
         if named:
             use.name = self._name("d")
+        if function.kind.endswith("generator") and self.chance(0.4):
+            use.scope = self.some("function", "request")
         if self.chance(0.1):
             use.scopes = self.some(["read"], ["read", "write"])
         return use
@@ -374,6 +398,8 @@ class Generator:
         places: tuple[str, ...] = ("Query", "Query", "Query", "Header", "Cookie")
         if methods[0] in ("POST", "PUT", "PATCH"):
             places = ("Query", "Body", "Body", "Body", "Header")
+            if self.chance(0.2):
+                places = ("Query", "Form", "Form", "File")
         function = self._function("route", self.some("def", "async def"), places)
         function.parameters = parameters + function.parameters
         route = Route(path, methods, function, dependencies=self._uses(0.15))
@@ -440,6 +466,8 @@ class Generator:
             f"Response(status_code={status}{headers}{background})",
             f"RedirectResponse('/caf\\u00e9 x?y=1#z', {self.some(307, 303)}{background})",
             "PlainTextResponse('large ' * 200)",
+            f"StreamingResponse({self.some('stream', 'async_stream')}('stream {function.name}', "
+            f"{self.rng.randrange(4)}), {status}{headers}{background})",
         )
 
     def _router(self, depth: int) -> Router:

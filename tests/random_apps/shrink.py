@@ -10,6 +10,12 @@ from typing import Any
 
 from .spec import Case
 
+#: Kinds of function that a simpler one may stand for.
+_SIMPLER = {
+    **dict.fromkeys(("def", "class", "method", "partial", "instance"), "async def"),
+    "generator": "async generator",
+}
+
 Change = Callable[[Case], None]
 
 #: Attributes that a part is nothing without.
@@ -54,8 +60,8 @@ def _changes(case: Case) -> Iterator[Change]:
             yield _set(path, None)
         elif name == "result" and value != "None":
             yield _set(path, "None")
-        elif name == "kind" and value in ("def", "class", "method", "partial", "instance"):
-            yield _set(path, "async def")
+        elif name == "kind" and value in _SIMPLER:
+            yield _set(path, _SIMPLER[value])
         elif name == "pieces" and value != 1:
             yield _set(path, 1)
         elif name == "target" and "?" in value:

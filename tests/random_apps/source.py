@@ -32,15 +32,17 @@ from pathlib import PurePosixPath as Path_
 from typing import Annotated, Any, Literal, Optional, Union
 
 from fastapi import (
-    APIRouter, BackgroundTasks, Body, Cookie, Depends, Header, HTTPException, Path, Query, Request,
-    Response, Security,
+    APIRouter, BackgroundTasks, Body, Cookie, Depends, File, Form, Header, HTTPException, Path,
+    Query, Request, Response, Security, UploadFile,
 )
 from {package} import FastAPI
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
+from fastapi.responses import (
+    HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, StreamingResponse,
+)
 from fastapi.security import (
     APIKeyCookie, APIKeyHeader, APIKeyQuery, HTTPBasic, HTTPBearer, OAuth2PasswordBearer,
     SecurityScopes,
@@ -77,6 +79,10 @@ def shown(value):
         return f"{value.status_code} {value.raw_headers}"
     if isinstance(value, SecurityScopes):
         return f"{value.scopes} {value.scope_str}"
+    if isinstance(value, UploadFile):
+        return f"{value.filename} {value.content_type} {value.size} {value.file.read()}"
+    if isinstance(value, list) and value and isinstance(value[0], UploadFile):
+        return str([shown(one) for one in value])
     if isinstance(value, BackgroundTasks):
         return f"{len(value.tasks)} tasks"
     return repr(value)
@@ -122,6 +128,20 @@ def task(name, *values):
         raise ValueError(name)
 
 
+def stream(name, count):
+    for number in range(count):
+        note(name, number)
+        if name in FAILING and number == 1:
+            raise ValueError(name)
+        yield f"{name} {number};" * 20
+
+
+async def async_stream(name, count):
+    for text in stream(name, count):
+        await asyncio.sleep(0)
+        yield text
+
+
 async def async_task(name, *values):
     await asyncio.sleep(0)
     note(name, *values)
@@ -150,6 +170,8 @@ def _call(name: str, *arguments: str, **options: str) -> str:
 
 def _depends(use: Use) -> str:
     options = {} if use.cached else {"use_cache": "False"}
+    if use.scope is not None and not use.scopes:
+        options["scope"] = repr(use.scope)
     if use.scopes:
         return _call("Security", use.dependency, scopes=repr(use.scopes), **options)
     return _call("Depends", use.dependency, **options)
@@ -195,6 +217,24 @@ def _body(function: Function) -> list[str]:
     return [*lines, f"return {function.result}"]
 
 
+def _generator(function: Function) -> list[str]:
+    name = function.name
+    before = _body(function)[:-1]
+    exit_name = f"{name} exit"
+    return [
+        *before,
+        "try:",
+        f"    yield {function.result}",
+        "except Exception as error:",
+        f'    note("{name} caught", type(error).__name__)',
+        f"    {function.caught}",
+        "finally:",
+        f"    {_call('note', repr(exit_name), *function.injected)}",
+        f"    if {exit_name!r} in FAILING:",
+        f"        raise {function.error}",
+    ]
+
+
 def _function(function: Function) -> list[str]:
     """Return the lines that define a function, or the object that stands for it."""
     name, kind = function.name, function.kind
@@ -202,6 +242,10 @@ def _function(function: Function) -> list[str]:
     if kind in ("def", "async def"):
         head = f"{kind} {name}({_signature(function, [])}){returns}:"
         return [head, *_indented(_body(function)), ""]
+    if kind in ("generator", "async generator"):
+        start = "def" if kind == "generator" else "async def"
+        head = f"{start} {name}({_signature(function, [])}):"
+        return [head, *_indented(_generator(function)), ""]
     if kind == "partial":
         head = f"def _{name}({_signature(function, ['first'])}):"
         body = ['note("partial", first)', *_body(function)]

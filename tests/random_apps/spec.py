@@ -47,7 +47,8 @@ class Parameter:
 
     Attributes:
         name: its name in Python.
-        place: `Path`, `Query`, `Header`, `Cookie`, `Body`; empty where FastAPI has to guess.
+        place: `Path`, `Query`, `Header`, `Cookie`, `Body`, `Form`, `File`; empty where FastAPI has
+            to guess.
         type: its annotation.
         default: a Python expression, or None where it is required.
         options: arguments of `place`, as Python expressions.
@@ -79,6 +80,7 @@ class Use:
         dependency: its name.
         name: the parameter that gets its value; empty where it stands in a list of dependencies.
         cached: the argument `use_cache`.
+        scope: the argument `scope`, if any.
         scopes: security scopes; `Security` is used where there are any.
         annotated: whether it stands in `Annotated[...]`, or is the default value.
     """
@@ -86,6 +88,7 @@ class Use:
     dependency: str
     name: str = ""
     cached: bool = True
+    scope: str | None = None
     scopes: list[str] = field(default_factory=list)
     annotated: bool = True
 
@@ -97,12 +100,14 @@ class Function:
     Attributes:
         name: its name.
         kind: `def`, `async def`; for dependencies also `class`, `instance` and `async instance`
-            (objects to call), `method` (a bound one), `partial`.
+            (objects to call), `method` (a bound one), `partial`, `generator`, `async generator`.
         parameters: what it gets from the request.
         uses: the dependencies whose values it gets.
         injected: which of FastAPI's objects it gets: `request`, `response`, `tasks`, `scopes`.
         actions: statements that it executes.
         error: an expression that it raises where its name is in `FAILING`.
+        caught: for a generator, the statement that it executes when an exception reaches its
+            `yield`: `raise`, another `raise`, or `pass`.
         result: an expression that it returns.
         returns: its return annotation, if any.
     """
@@ -114,6 +119,7 @@ class Function:
     injected: list[str] = field(default_factory=list)
     actions: list[str] = field(default_factory=list)
     error: str = 'ValueError("failing")'
+    caught: str = "raise"
     result: str = "None"
     returns: str | None = None
 

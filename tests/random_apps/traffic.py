@@ -90,7 +90,11 @@ class Traffic:
         """Return names of functions, tasks and middleware that the request may reach."""
         function = target.route.function
         names = [function.name, f"task {function.name}", f"own task {function.name}"]
-        names += [one.name for one in self._reached(target)]
+        names.append(f"stream {function.name}")
+        for one in self._reached(target):
+            names.append(one.name)
+            if one.kind.endswith("generator"):
+                names.append(f"{one.name} exit")
         return names + [one.name for one in self.application.middleware]
 
     def _reached(self, target: Target) -> list[Function]:
@@ -290,6 +294,10 @@ class Traffic:
             if one.place == "Body" or (one.place == "" and one.type.name in self.models)
         ]
         unique = list({one.name: one for one in wanted}.values())
+        fields = [one for one in parameters if one.place in ("Form", "File")]
+        if fields:
+            self._form(request, fields)
+            return
         if not unique:
             if self.chance(0.05):
                 request.body = '{"unasked": 1}'
@@ -306,6 +314,30 @@ class Traffic:
             request.headers.append(["content-type", kind])
         if self.chance(0.15):
             request.pieces = self.rng.choice((2, 3))
+
+    def _form(self, request: Request, wanted: list[Parameter]) -> None:
+        """Give a request a form's body; one with files must be multipart."""
+        pairs = self._of_place(wanted, "Form")
+        files = [one for one in wanted if one.place == "File"]
+        if not files and self.chance(0.6):
+            request.body = "&".join(
+                f"{quote_plus(name)}={quote_plus(text)}" for name, text in pairs
+            )
+            request.headers.append(["content-type", "application/x-www-form-urlencoded"])
+            return
+        parts = [(f'name="{quote(name)}"', text) for name, text in pairs]
+        for one in files:
+            for _ in range(self.rng.choice((1, 1, 1, 0, 2))):
+                named = f'name="{one.wire_name()}"; filename="{self.rng.choice(_FILE_NAMES)}"'
+                parts.append((named, self.rng.choice(("content", "", "\x00\xff", "x" * 3000))))
+        body = "".join(
+            f"--edge\r\nContent-Disposition: form-data; {named}\r\n\r\n"
+            f"{text.encode('utf-8', 'replace').decode('latin-1')}\r\n"
+            for named, text in parts
+        )
+        request.body = body + ("--edge--\r\n" if not self.chance(self.odd / 2) else "")
+        edge = "" if self.chance(self.odd / 4) else "; boundary=edge"
+        request.headers.append(["content-type", f"multipart/form-data{edge}"])
 
     def _content(self, wanted: list[Parameter]) -> object:
         embedded = len(wanted) > 1 or "embed" in wanted[0].options
@@ -386,4 +418,5 @@ _ODD_BODIES = (
     *(b'"\\ud800"', b'"\\ud83d\\ude00"', b"\xff", b"01", b"tru", b"[" * 200, b"-", b"1.", b"\x00"),
     *(b'{"a": "\x01"}', b'"\\x41"', b"{1: 2}", b"// no", b"[1 2]"),
 )
+_FILE_NAMES = ("a.txt", "caf\u00e9 %20.png", "", "../x")
 _ODD_BYTES = (b"\x00", b"\xff", b"\n", b",", b'"', b"\\", b"{", b"\xc3", b"1", b"\x1f")
