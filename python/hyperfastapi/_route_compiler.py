@@ -302,7 +302,8 @@ def _json_options(state: dict[str, Any]) -> dict[str, Any]:
         "exclude_defaults": state["response_model_exclude_defaults"],
         "exclude_none": state["response_model_exclude_none"],
     }
-    given = {name: value for name, value in options.items() if value}
+    # An empty set of what to include is not none: it leaves nothing.
+    given = {name: value for name, value in options.items() if value not in (None, False)}
     return {"by_alias": state["response_model_by_alias"], **given}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fastapi
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.differential import Request
@@ -81,6 +81,10 @@ def make_app(answer: Answer, kind: type[fastapi.FastAPI]) -> fastapi.FastAPI:
     return app
 
 
+_NUMBERS = Kind(list[int], st.nothing(), st.nothing(), st.nothing())
+
+
+@example(Answer(_NUMBERS, [1], False, {"response_model_include": set()}, False))
 @given(answers())
 def test_response_models_answer_as_on_fastapi(answer: Answer) -> None:
     check(lambda kind: make_app(answer, kind), REQUEST)
