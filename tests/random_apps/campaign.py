@@ -23,12 +23,16 @@ class Outcome:
         seed: of the case.
         built: whether FastAPI takes the application.
         statuses: how many responses had each status.
+        compiled: how many requests plans have answered, both ways through hyperfastapi together.
+        bridged: how many were left to FastAPI's own code, by reason.
         failure: a report, where there was a difference.
     """
 
     seed: int
     built: bool
     statuses: dict[int | None, int] = field(default_factory=dict)
+    compiled: int = 0
+    bridged: dict[str, int] = field(default_factory=dict)
     failure: str | None = None
 
 
@@ -64,6 +68,11 @@ def run_case(seed: int, requests: int, shrink_seconds: float = 60.0) -> Outcome:
         return Outcome(seed, True, failure=f"seed {seed}: FastAPI itself: {error!r}")
     statuses = collections.Counter(one.status for one in verdict.observations)
     outcome = Outcome(seed, verdict.built, dict(statuses))
+    bridged: collections.Counter[str] = collections.Counter()
+    for counters in verdict.counters.values():
+        outcome.compiled += counters.compiled
+        bridged.update(counters.bridged)
+    outcome.bridged = dict(bridged)
     if verdict.difference is not None:
         outcome.failure = _shrunk(case, verdict, shrink_seconds)
     return outcome
@@ -101,11 +110,18 @@ def summary(outcomes: list[Outcome], seconds: float) -> str:
         statuses.update(outcome.statuses)
     built = sum(outcome.built for outcome in outcomes)
     failed = sum(outcome.failure is not None for outcome in outcomes)
+    compiled = sum(outcome.compiled for outcome in outcomes)
+    bridged: collections.Counter[str] = collections.Counter()
+    for outcome in outcomes:
+        bridged.update(outcome.bridged)
+    share = 100 * compiled / max(compiled + sum(bridged.values()), 1)
+    reasons = ", ".join(f"{reason}: {count}" for reason, count in bridged.most_common(12))
     counts = ", ".join(f"{status}: {count}" for status, count in statuses.most_common(12))
     return (
         f"{len(outcomes)} applications ({len(outcomes) - built} refused, alike on both sides), "
         f"{sum(statuses.values())} requests, {failed} differ, {seconds:.0f} s\n"
-        f"responses by status: {counts}"
+        f"responses by status: {counts}\n"
+        f"answered by plans: {share:.0f} %; others: {reasons}"
     )
 
 

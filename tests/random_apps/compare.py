@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from hyperfastapi.plans import Counters
 from tests.differential import Observation, differing
 
 from .sides import WAYS, NotBuilt, Runner, oracle
@@ -39,11 +40,13 @@ class Verdict:
         built: whether FastAPI takes the application.
         difference: the first difference, if any.
         observations: what FastAPI showed.
+        counters: what hyperfastapi counted, by way.
     """
 
     built: bool
     difference: Difference | None = None
     observations: tuple[Observation, ...] = ()
+    counters: Mapping[str, Counters] = field(default_factory=dict)
 
 
 def compare(case: Case, ways: Mapping[str, Runner] = WAYS, known: Runner = oracle) -> Verdict:
@@ -56,13 +59,14 @@ def compare(case: Case, ways: Mapping[str, Runner] = WAYS, known: Runner = oracl
     """
     refused = None
     expected: list[Observation] = []
+    counters: dict[str, Counters] = {}
     try:
-        expected = known(case)
+        expected = known(case).observations
     except NotBuilt as error:
         refused = str(error)
     for way, run in ways.items():
         try:
-            actual = run(case)
+            ran = run(case)
         except NotBuilt as error:
             if str(error) != refused:
                 text = f"building: expected {refused or 'an application'}, got {error}"
@@ -74,7 +78,9 @@ def compare(case: Case, ways: Mapping[str, Runner] = WAYS, known: Runner = oracl
         if refused is not None:
             text = f"building: expected {refused}, got an application"
             return Verdict(False, Difference(way, None, (), text=text))
-        for number, (one, other) in enumerate(zip(expected, actual, strict=True)):
+        counters[way] = ran.counters
+        pairs = zip(expected, ran.observations, strict=True)
+        for number, (one, other) in enumerate(pairs):
             if what := differing(one, other):
                 return Verdict(True, Difference(way, number, what, one, other), tuple(expected))
-    return Verdict(refused is None, None, tuple(expected))
+    return Verdict(refused is None, None, tuple(expected), counters)

@@ -6,8 +6,10 @@ import asyncio
 import sys
 import types
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
+from hyperfastapi import plans
 from hyperfastapi.testing import ThreadServer
 from tests.differential import (
     Complaints,
@@ -77,7 +79,20 @@ def _logged(module: types.ModuleType) -> list[Any]:
     ]
 
 
-def run_asgi(case: Case, package: str) -> list[Observation]:
+@dataclass
+class Run:
+    """What running a case showed.
+
+    Attributes:
+        observations: one for each request.
+        counters: how many requests hyperfastapi's plans answered.
+    """
+
+    observations: list[Observation]
+    counters: plans.Counters = field(default_factory=lambda: plans.Counters(0, {}))
+
+
+def run_asgi(case: Case, package: str) -> Run:
     """Run a case in this thread, as an ASGI server does.
 
     Args:
@@ -100,11 +115,14 @@ def run_asgi(case: Case, package: str) -> list[Observation]:
             observations.append(seen)
 
     with quiet(), complaints:
-        asyncio.run(main(build(case, package)))
-    return observations
+        module = build(case, package)
+        asyncio.run(main(module))
+    if package == "fastapi":
+        return Run(observations)
+    return Run(observations, plans.counters(module.app))
 
 
-def run_socket(case: Case, package: str) -> list[Observation]:
+def run_socket(case: Case, package: str) -> Run:
     """Run a case on our server, over a socket.
 
     Args:
@@ -130,13 +148,13 @@ def run_socket(case: Case, package: str) -> list[Observation]:
                     observations.append(seen)
             finally:
                 connection.close()
-    return observations
+    return Run(observations, plans.counters(module.app))
 
 
-Runner = Callable[[Case], list[Observation]]
+Runner = Callable[[Case], Run]
 
 
-def oracle(case: Case) -> list[Observation]:
+def oracle(case: Case) -> Run:
     """Run a case on FastAPI alone."""
     return run_asgi(case, "fastapi")
 
