@@ -55,26 +55,9 @@ static bool is_current(struct hfa_application *application)
            lists_hold(application->lists);
 }
 
-/* The live overrides, borrowed: NULL when there are none, or with an exception. */
-static PyObject *overrides_of(const struct hfa_application *application,
-                              const struct hfa_plan *plan)
-{
-    if (plan->overrides_of == Py_None)
-        return NULL;
-    PyObject *overrides = PyDict_GetItemWithError(
-        plan->overrides_of, application->state->str_dependency_overrides); /* borrowed */
-    if (overrides == NULL)
-        return NULL;
-    if (!PyDict_CheckExact(overrides)) {
-        PyErr_SetString(PyExc_TypeError, "dependency_overrides is not a dict");
-        return NULL;
-    }
-    return PyDict_Size(overrides) == 0 ? NULL : overrides;
-}
-
 static int plan_holds(const struct hfa_application *application, const struct hfa_plan *plan)
 {
-    PyObject *overrides = overrides_of(application, plan);
+    PyObject *overrides = hfa_plan_overrides(plan, application->state);
 
     if (overrides == NULL && PyErr_Occurred())
         return -1;

@@ -48,6 +48,7 @@ struct hfa_run;
     X(respond)                                                                                     \
     X(bare_stack)                                                                                  \
     X(unwind)                                                                                      \
+    X(solve)                                                                                       \
     X(response_type)                                                                               \
     X(response_call)                                                                               \
     X(validation_error)

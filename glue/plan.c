@@ -138,6 +138,7 @@ static bool read_frame(PyObject *from, struct hfa_frame *frame)
         !read_int(from, "parent", &frame->parent) ||
         !read_int(from, "parent_slot", &frame->parent_slot) ||
         !read_unsigned(from, "cache_slot", &frame->cache_slot) ||
+        !read_unsigned(from, "subtree", &frame->subtree) ||
         !read_bool(from, "use_cache", &frame->use_cache) ||
         !read_bool(from, "is_async", &frame->is_async) ||
         !read_bool(from, "is_pure", &frame->is_pure) ||
@@ -181,7 +182,7 @@ static bool check_frame(const struct hfa_plan *plan, size_t index)
                 is_slot(frame->response_slot, frame->value_count) &&
                 is_slot(frame->background_slot, frame->value_count) &&
                 is_slot(frame->scopes_slot, frame->value_count) &&
-                frame->cache_slot < plan->cache_count;
+                frame->cache_slot < plan->cache_count && frame->subtree <= index;
 
     if (frame->parent >= 0)
         good = good && (size_t)frame->parent > index && (size_t)frame->parent < plan->frame_count &&
@@ -327,6 +328,20 @@ static bool attribute_is(PyObject *object, PyObject *name, PyObject *expected)
     return value == expected;
 }
 
+/* 1: what is called is what the overrides say; 0: not any more; -1 with an exception. */
+static int frame_holds(const struct hfa_frame *frame, PyObject *overrides)
+{
+    PyObject *call = frame->original_call;
+
+    if (overrides != NULL) {
+        PyObject *instead = PyDict_GetItemWithError(overrides, call); /* borrowed */
+        if (instead == NULL && PyErr_Occurred())
+            return -1;
+        call = instead == NULL ? call : instead;
+    }
+    return call == frame->call;
+}
+
 int hfa_plan_holds(const struct hfa_plan *plan, PyObject *overrides)
 {
     PyObject *guards = plan->guard_objects;
@@ -338,19 +353,39 @@ int hfa_plan_holds(const struct hfa_plan *plan, PyObject *overrides)
             return 0;
     }
     /* The endpoint, last, cannot be overridden. */
-    for (size_t i = 0; i + 1 < plan->frame_count; i++) {
-        const struct hfa_frame *frame = &plan->frames[i];
-        PyObject *call = frame->original_call;
-        if (overrides != NULL) {
-            PyObject *instead = PyDict_GetItemWithError(overrides, call); /* borrowed */
-            if (instead == NULL && PyErr_Occurred())
-                return -1;
-            call = instead == NULL ? call : instead;
-        }
-        if (call != frame->call)
-            return 0;
+    for (unsigned i = 0; i + 1 < plan->frame_count; i++) {
+        int holds = frame_holds(&plan->frames[i], overrides);
+        if (holds <= 0)
+            return holds;
     }
     return 1;
+}
+
+int hfa_plan_overrides_hold(const struct hfa_plan *plan, unsigned index, PyObject *overrides)
+{
+    for (unsigned i = index; i + 1 < plan->frame_count; i++) {
+        if (plan->frames[i].subtree != index)
+            continue;
+        int holds = frame_holds(&plan->frames[i], overrides);
+        if (holds <= 0)
+            return holds;
+    }
+    return 1;
+}
+
+PyObject *hfa_plan_overrides(const struct hfa_plan *plan, const struct hfa_state *state)
+{
+    if (plan->overrides_of == Py_None)
+        return NULL;
+    PyObject *overrides =
+        PyDict_GetItemWithError(plan->overrides_of, state->str_dependency_overrides); /* borrowed */
+    if (overrides == NULL)
+        return NULL;
+    if (!PyDict_CheckExact(overrides)) {
+        PyErr_SetString(PyExc_TypeError, "dependency_overrides is not a dict");
+        return NULL;
+    }
+    return PyDict_Size(overrides) == 0 ? NULL : overrides;
 }
 
 static void clear_parameter(struct hfa_parameter *parameter)

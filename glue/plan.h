@@ -81,6 +81,7 @@ struct hfa_frame {
     int parent;      /* frame that takes the result, -1 for the endpoint */
     int parent_slot; /* -1: the result is not passed on */
     unsigned cache_slot;
+    unsigned subtree; /* index of the first frame below it, or its own */
     bool use_cache;
     bool is_async;
     bool is_pure; /* extracting its parameters runs no code of the user: any thread may */
@@ -136,6 +137,14 @@ struct hfa_plan {
 };
 
 extern PyType_Spec hfa_plan_spec;
+
+/* Whether the overrides are still those that were compiled, for the frames that FastAPI looks up
+ * before it solves frame `index`, the first of their subtrees. -1 with an exception. */
+int hfa_plan_overrides_hold(const struct hfa_plan *plan, unsigned index, PyObject *overrides);
+
+/* The live overrides of the plan's provider, borrowed: NULL when there are none, or with an
+ * exception. */
+PyObject *hfa_plan_overrides(const struct hfa_plan *plan, const struct hfa_state *state);
 
 /* False: something that the plan was made from has changed. `overrides` is the provider's live
  * dictionary (borrowed), NULL when there is none. -1 with an exception. */

@@ -403,8 +403,7 @@ static PyObject *body_value(struct hfa_run *run, unsigned index,
     return validate(run, index, parameter, alias, run->body);
 }
 
-/* Puts the values of a dictionary, by name, to their places. */
-static int spread(struct hfa_run *run, const struct hfa_frame *frame, PyObject *values)
+int hfa_run_spread(struct hfa_run *run, const struct hfa_frame *frame, PyObject *values)
 {
     PyObject *name, *value;
     Py_ssize_t position = 0;
@@ -439,7 +438,7 @@ static int take_delegated(struct hfa_run *run, unsigned index, PyObject *pair)
     if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2)
         PyErr_SetString(PyExc_TypeError, "(values, errors) expected");
     else
-        status = spread(run, &run->plan->frames[index], PyTuple_GET_ITEM(pair, 0));
+        status = hfa_run_spread(run, &run->plan->frames[index], PyTuple_GET_ITEM(pair, 0));
     if (status == 0) {
         PyObject *errors = PyTuple_GET_ITEM(pair, 1);
         int count = PyObject_IsTrue(errors);

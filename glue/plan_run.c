@@ -165,6 +165,90 @@ static bool skip(struct hfa_run *run)
     return false;
 }
 
+/* Whether dependency_overrides, which code of this request may have changed, are still those that
+ * the next dependencies were compiled with. -1 with an exception. Any thread. */
+static int overrides_hold(struct hfa_run *run)
+{
+    const struct hfa_state *state = run->application->state;
+
+    if (run->frame == 0 || is_endpoint(run) || current_frame(run)->subtree != run->frame)
+        return 1;
+    PyObject *overrides = hfa_plan_overrides(run->plan, state);
+    if (overrides == NULL && PyErr_Occurred())
+        return -1;
+    return hfa_plan_overrides_hold(run->plan, run->frame, overrides);
+}
+
+/* The values of the dependencies that have been called, by FastAPI's key of each. NULL without an
+ * exception: one would be called again. */
+static PyObject *called_so_far(struct hfa_run *run)
+{
+    PyObject *called = PyDict_New();
+
+    for (unsigned i = 0; i < run->frame && called != NULL; i++) {
+        const struct hfa_frame *frame = &run->plan->frames[i];
+        PyObject *value = run->cache[frame->cache_slot];
+        if (value == NULL)
+            continue; /* its parameters are invalid */
+        if (!frame->use_cache) {
+            Py_CLEAR(called);
+            break;
+        }
+        PyObject *slot = PyLong_FromUnsignedLong(frame->cache_slot);
+        if (slot == NULL || PyDict_SetItem(called, slot, value) < 0)
+            Py_CLEAR(called);
+        Py_XDECREF(slot);
+    }
+    return called;
+}
+
+static int need_request(struct hfa_run *run);
+
+/* FastAPI's own function solves what is left, with the overrides as they are now. 1: it will; 0: it
+ * cannot, and the plan goes on; -1 with an exception. */
+static int solve_by_fastapi(struct hfa_run *run)
+{
+    PyObject *called = called_so_far(run);
+
+    if (called == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    if (hfa_run_need_body(run) < 0 || need_request(run) < 0) {
+        Py_DECREF(called);
+        return -1;
+    }
+    run->application->compiled--;
+    run->application->unguarded++;
+    PyObject *solving = PyObject_CallFunctionObjArgs(
+        run->application->hooks.solve, run->plan->info, run->request,
+        run->body == NULL ? Py_None : run->body, run->body == NULL ? Py_False : Py_True, called,
+        run->background == NULL ? Py_None : run->background,
+        run->injected_response == NULL ? Py_None : run->injected_response, NULL);
+    Py_DECREF(called);
+    if (hfa_run_await(run, solving) < 0)
+        return -1;
+    run->awaits_solution = true;
+    return 1;
+}
+
+/* Takes (values, errors, background, response). */
+static int take_solution(struct hfa_run *run, PyObject *solution)
+{
+    PyObject *values, *errors, *background, *response;
+    int status = -1;
+
+    if (PyArg_ParseTuple(solution, "O!O!OO", &PyDict_Type, &values, &PyList_Type, &errors,
+                         &background, &response)) {
+        run->frame = (unsigned)run->plan->frame_count - 1;
+        run->phase = HFA_RUN_CALLS;
+        Py_XSETREF(run->errors, PyList_GET_SIZE(errors) == 0 ? NULL : Py_NewRef(errors));
+        Py_XSETREF(run->background, background == Py_None ? NULL : Py_NewRef(background));
+        Py_XSETREF(run->injected_response, Py_NewRef(response));
+        status = hfa_run_spread(run, current_frame(run), values);
+    }
+    Py_DECREF(solution);
+    return status;
+}
+
 static PyObject *call_frame(struct hfa_run *run)
 {
     const struct hfa_frame *frame = current_frame(run);
@@ -232,7 +316,7 @@ static int work_step(struct hfa_run *run)
 
     switch (run->phase) {
     case HFA_RUN_EXTRACTS:
-        if (!frame->is_pure)
+        if (!frame->is_pure || overrides_hold(run) <= 0)
             return 0;
         if (hfa_run_extract(run, run->frame) < 0)
             return -1;
@@ -611,6 +695,22 @@ static enum progress after_response(struct hfa_run *run)
     return PROGRESS_DONE;
 }
 
+static int extract_step(struct hfa_run *run)
+{
+    if (run->plan->needs_request && need_request(run) < 0)
+        return -1;
+    int holds = overrides_hold(run);
+    if (holds < 0)
+        return -1;
+    if (holds == 0) {
+        int solves = solve_by_fastapi(run);
+        if (solves != 0)
+            return solves < 0 ? -1 : 0;
+    }
+    run->phase = HFA_RUN_CALLS;
+    return hfa_run_extract(run, run->frame);
+}
+
 /* Goes on until something has to be awaited. */
 static enum progress proceed(struct hfa_run *run)
 {
@@ -629,11 +729,7 @@ static enum progress proceed(struct hfa_run *run)
             run->phase = HFA_RUN_EXTRACTS;
             break;
         case HFA_RUN_EXTRACTS:
-            if (run->plan->needs_request)
-                status = need_request(run);
-            if (status == 0)
-                status = hfa_run_extract(run, run->frame);
-            run->phase = HFA_RUN_CALLS;
+            status = extract_step(run);
             break;
         case HFA_RUN_CALLS:
             progress = call_step(run);
@@ -672,8 +768,10 @@ static enum progress proceed(struct hfa_run *run)
 static void after_await(struct hfa_run *run, PyObject *value)
 {
     bool is_frames = run->awaits_frame;
+    bool is_solution = run->awaits_solution;
 
     run->awaits_frame = false;
+    run->awaits_solution = false;
     if (value == NULL) {
         if (run->phase == HFA_RUN_ENDS) {
             Py_XSETREF(run->exception, hfa_take_exception());
@@ -684,6 +782,11 @@ static void after_await(struct hfa_run *run, PyObject *value)
     }
     if (is_frames) {
         store(run, value);
+        return;
+    }
+    if (is_solution) {
+        if (take_solution(run, value) < 0)
+            keep_exception(run);
         return;
     }
     switch (run->phase) {

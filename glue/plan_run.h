@@ -83,10 +83,11 @@ struct hfa_run {
     bool is_validated; /* the response model has been applied to `result` */
     bool response_started;
     bool is_disconnected;
-    bool awaits_frame;   /* `awaiting` is what the current frame's callable has returned */
-    bool is_answered;    /* FastAPI's own handlers have been asked */
-    bool is_counted;     /* among the server's runs */
-    bool is_sent_by_app; /* the response was sent by its own __call__, background included */
+    bool awaits_solution; /* `awaiting` is FastAPI's solve_dependencies() */
+    bool awaits_frame;    /* `awaiting` is what the current frame's callable has returned */
+    bool is_answered;     /* FastAPI's own handlers have been asked */
+    bool is_counted;      /* among the server's runs */
+    bool is_sent_by_app;  /* the response was sent by its own __call__, background included */
     struct hfa_bytes params[HFA_PLAN_PARAMS_MAX];
     struct hfa_request entered; /* the head as the scope tells it */
     PyObject **values;          /* inline, or allocated when there are many */
@@ -129,6 +130,10 @@ PyObject *hfa_run_resume(struct hfa_application *application, PyObject *scope, P
 /* Extracts and validates the parameters of a frame into the run's values. What is invalid is in
  * run->errors and run->failed. -1 with an exception. plan_extract.c */
 int hfa_run_extract(struct hfa_run *run, unsigned index);
+
+/* Puts the values of a dictionary, by name, to their places in a frame. -1 with an exception.
+ * plan_extract.c */
+int hfa_run_spread(struct hfa_run *run, const struct hfa_frame *frame, PyObject *values);
 
 /* The value of a header, as Starlette's Headers.get() gives it; absent: NULL without exception. */
 PyObject *hfa_run_header(const struct hfa_run *run, struct hfa_bytes name);

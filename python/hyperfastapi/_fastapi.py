@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from copy import copy, deepcopy
@@ -17,6 +18,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import anyio.to_thread
+import fastapi
 from fastapi import params, routing
 from fastapi.background import BackgroundTasks
 from fastapi.datastructures import DefaultPlaceholder
@@ -126,15 +128,25 @@ def scopes_of(dependant: Dependant) -> list[str]:
 
 def overridden(dependant: Dependant, call: Any) -> Dependant:
     """Analyse what overrides a dependency, as FastAPI does for each request with overrides."""
-    use: Dependant = dependencies.get_dependant(
-        path=dependant.path,
-        call=call,
-        name=dependant.name,
-        parent_oauth_scopes=scopes_of(dependant),
-        scope=dependant.scope,
-        concurrency=dependant.concurrency,
-    )
+    options = {"concurrency": limit} if (limit := concurrency_of(dependant)) is not None else {}
+    try:
+        use: Dependant = dependencies.get_dependant(
+            path=dependant.path,
+            call=call,
+            name=dependant.name,
+            parent_oauth_scopes=scopes_of(dependant),
+            scope=dependant.scope,
+            **options,
+        )
+    except Exception as error:
+        # FastAPI raises it for each request.
+        raise Unknown(f"an override cannot be analysed: {error}") from None
     return use
+
+
+def concurrency_of(dependant: Dependant) -> Any:
+    """Return a dependency's limit of concurrency; None: it has none, as before FastAPI 0.165."""
+    return getattr(dependant, "concurrency", None)
 
 
 # --- Fields ------------------------------------------------------------------------------------
@@ -383,8 +395,31 @@ BODY_GUARD = (json, "loads", json.loads)
 """What decodes bodies in FastAPI's handler, looked up for each request."""
 
 
+# What this module has been read from and tested with.
+_OLDEST, _NEWEST = (0, 162), (0, 165)
+
+
+@functools.cache
+def check_versions() -> str | None:
+    """Say, and warn once, if FastAPI is of a release that this module does not know."""
+    version = tuple(int(part) for part in fastapi.__version__.split(".")[:2])
+    if _OLDEST <= version <= _NEWEST:
+        return None
+    problem = f"FastAPI {fastapi.__version__} is not known to this release of hyperfastapi"
+    warnings.warn(
+        f"{problem}: routes are not compiled, FastAPI's own code serves them; known are"
+        f" {_OLDEST[0]}.{_OLDEST[1]} to {_NEWEST[0]}.{_NEWEST[1]}",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return problem
+
+
 def check_application(app: FastAPI) -> None:
     """Raise `Unknown` if something decides over requests that this module does not know."""
+    problem = check_versions()
+    if problem is not None:
+        raise Unknown(problem)
     check_replaced()
     if app.debug:
         raise Unknown("debug is on: its pages show how the application was called")
@@ -597,18 +632,27 @@ class RouteInfo:
         app: the application.
         router: the router that is searched.
         route: the effective route.
-        dependant: the endpoint's analysis.
+        state: the handler's variables.
+        cache_keys: FastAPI's keys of the dependencies' values, in the order of the plan's places.
     """
 
-    __slots__ = ("app", "dependant", "route", "router")
+    __slots__ = ("app", "cache_keys", "dependant", "embeds", "provider", "route", "router")
 
     def __init__(
-        self, app: FastAPI, router: routing.APIRouter, route: EffectiveRoute, dependant: Dependant
+        self,
+        app: FastAPI,
+        router: routing.APIRouter,
+        route: EffectiveRoute,
+        state: dict[str, Any],
+        cache_keys: tuple[Any, ...],
     ) -> None:
         self.app = app
         self.router = router
         self.route = route
-        self.dependant = dependant
+        self.dependant: Dependant = state["dependant"]
+        self.embeds = bool(state["embed_body_fields"])
+        self.provider = state["dependency_overrides_provider"]
+        self.cache_keys = cache_keys
 
 
 def _endpoint_context(info: RouteInfo, method: str, root_path: str) -> Any:
@@ -859,6 +903,42 @@ async def _unwind(stacks: Iterable[AsyncExitStack]) -> None:
         await stack.aclose()
 
 
+async def solve(
+    info: RouteInfo,
+    request: Request,
+    body: Any,
+    has_body: bool,
+    called: dict[int, Any],
+    background: Any,
+    response: Response | None,
+) -> tuple[dict[str, Any], list[Any], Any, Response]:
+    """Solve with FastAPI's own function what a plan has begun.
+
+    A request's own code has changed `dependency_overrides` meanwhile.
+
+    Args:
+        info: the route's.
+        request: the route's.
+        body: as FastAPI's handler has it.
+        has_body: whether there is one.
+        called: values of the dependencies that have been called, by their places in the plan.
+        background: tasks that these have added, or None.
+        response: what these may have set headers of, or None.
+    """
+    solved = await dependencies.solve_dependencies(
+        request=request,
+        dependant=info.dependant,
+        body=body if has_body else PydanticUndefined,
+        background_tasks=background,
+        response=response,
+        dependency_overrides_provider=info.provider,
+        dependency_cache={info.cache_keys[slot]: value for slot, value in called.items()},
+        async_exit_stack=request.scope["fastapi_inner_astack"],
+        embed_body_fields=info.embeds,
+    )
+    return solved.values, solved.errors, solved.background_tasks, solved.response
+
+
 class Hooks:
     """The objects and functions that runs of one application use; see glue/application.h.
 
@@ -887,6 +967,7 @@ class Hooks:
     read_body = staticmethod(read_body)
     run_in_thread = staticmethod(run_in_thread)
     unwind = staticmethod(unwind)
+    solve = staticmethod(solve)
     response_type = Response
     response_call = Response.__call__
     validation_error = ValidationError

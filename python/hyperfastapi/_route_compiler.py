@@ -66,6 +66,7 @@ class Frame:
     parent: int = -1
     parent_slot: int = -1
     cache_slot: int = 0
+    subtree: int = 0
     use_cache: bool = False
     is_pure: bool = False
     request_slot: int = -1
@@ -231,6 +232,7 @@ def _add_frame(
     if dependant.websocket_param_name:
         raise Unknown("a dependency takes a WebSocket")
     names: list[str] = []
+    first = len(building.frames)
     children: list[tuple[int, int]] = []
     for sub in dependant.dependencies:
         child = _add_dependency(building, sub)
@@ -251,6 +253,7 @@ def _add_frame(
     if len(building.frames) > _FRAMES_MAX:
         raise Unknown(f"it has more than {_FRAMES_MAX - 1} dependencies")
     index = len(building.frames) - 1
+    frame.subtree = first
     for child, slot in children:
         building.frames[child].parent = index
         building.frames[child].parent_slot = slot
@@ -266,7 +269,7 @@ def _add_dependency(building: _Building, sub: Any) -> int:
         use = _fastapi.overridden(sub, call)
     if _fastapi.is_generator(use.call):
         raise Unknown("a dependency yields")
-    if use.concurrency is not None:
+    if _fastapi.concurrency_of(use) is not None:
         raise Unknown("a dependency has a limit of concurrency")
     index = _add_frame(building, use, call, original_call, _fastapi.is_coroutine(use.call))
     frame = building.frames[index]
@@ -377,7 +380,7 @@ def describe(
         to_json_kwnames=tuple(options),
         to_json_values=tuple(options.values()),
         make_response=_fastapi.response_maker(state) if respond == CLASS else None,
-        info=_fastapi.RouteInfo(app, router, route, dependant),
+        info=_fastapi.RouteInfo(app, router, route, state, tuple(building.cache_slots)),
         overrides_of=overrides_of,
         guards=tuple(building.guards),
     )
