@@ -66,7 +66,6 @@ test-upstream: ## FastAPI's and Starlette's own suites, over sockets and in proc
 	$(python) -m tests.upstream fastapi --server none
 	$(python) -m tests.upstream fastapi --server hyper --bare
 	$(python) -m tests.upstream fastapi --server hyper
-	$(python) -m tests.upstream fastapi --server hyper --http2
 
 test-random: ## random applications and inputs beside FastAPI: APPS=2000 EXAMPLES=20000
 	@tools/setup tests
