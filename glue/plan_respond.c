@@ -316,8 +316,10 @@ static PyMethodDef send_noticing_def = {"send", method_send_noticing, METH_O,
 /* Lets the response send itself: streams, files, classes with a __call__ of their own. */
 static int send_by_itself(struct hfa_run *run, PyObject *response)
 {
-    if (run->server != NULL && run->application->stages.count > 0)
-        return hfa_run_resume_later(run); /* its messages pass the middleware */
+    if (run->server != NULL && run->application->stages.count > 0) {
+        run->phase = HFA_RUN_RESUMES; /* its messages pass the middleware */
+        return 0;
+    }
     if (hfa_run_need_call(run) < 0)
         return -1;
     PyObject *send = run->server != NULL ? Py_NewRef(run->send)

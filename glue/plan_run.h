@@ -33,7 +33,6 @@ enum hfa_run_phase {
     HFA_RUN_PARSES,   /* it has been read */
     HFA_RUN_EXTRACTS, /* parameters of frame `frame` */
     HFA_RUN_CALLS,    /* its callable */
-    HFA_RUN_WORKS,    /* in a worker thread */
     HFA_RUN_RESPONDS, /* the endpoint has returned */
     HFA_RUN_STARTED,  /* response.start is sent (ASGI), the body is due */
     HFA_RUN_SENT,     /* the response is sent; background tasks are due */
@@ -125,7 +124,57 @@ void hfa_run_abandon(struct hfa_run *run);
 PyObject *hfa_run_resume(struct hfa_application *application, PyObject *scope, PyObject *receive,
                          PyObject *send);
 
-/* For the parts of a run. */
+/* For the parts of a run: plan_run.c has the machine, run_steps.c the frames, run_work.c worker
+ * threads, run_resume.c FastAPI's handlers, run_coroutine.c the coroutine, run_object.c the object,
+ * plan_extract.c parameters and bodies, plan_respond.c responses. */
+
+/* How far the run went. */
+enum hfa_progress {
+    HFA_PROGRESS_AWAITS,     /* run->awaiting is to be stepped */
+    HFA_PROGRESS_PARKED,     /* an event or a worker will go on */
+    HFA_PROGRESS_NEEDS_TASK, /* only a coroutine can go on */
+    HFA_PROGRESS_DONE,       /* run->exception, if any, is the end */
+};
+
+/* Goes on until something has to be awaited; a run of our own server is finished when it is done.
+ */
+enum hfa_progress hfa_run_drive(struct hfa_run *run);
+/* The same without a coroutine: from the dispatcher, or when a worker is through. */
+void hfa_run_go_on(struct hfa_run *run);
+/* What was awaited has ended: takes `value`, NULL with an exception. */
+void hfa_run_after_await(struct hfa_run *run, PyObject *value);
+/* Takes the current exception as what has to be answered. */
+void hfa_run_keep_exception(struct hfa_run *run);
+void hfa_run_link(struct hfa_run *run, struct hfa_run **list);
+void hfa_run_unlink(struct hfa_run *run);
+/* What the run refers to may go. A worker that still works keeps what it uses. */
+void hfa_run_let_go(struct hfa_run *run);
+void hfa_run_clear_values(struct hfa_run *run);
+void hfa_run_release_exchange(struct hfa_run *run);
+/* Makes the Request that the application's code sees. -1 with an exception. */
+int hfa_run_need_request(struct hfa_run *run);
+
+const struct hfa_frame *hfa_run_frame(const struct hfa_run *run);
+bool hfa_run_is_at_endpoint(const struct hfa_run *run);
+/* The result of the current frame's callable goes where it is wanted. Takes `value`. */
+void hfa_run_store(struct hfa_run *run, PyObject *value);
+/* A frame that is not called: its parameters are invalid, or its value is known already. */
+bool hfa_run_skip(struct hfa_run *run);
+PyObject *hfa_run_call_frame(struct hfa_run *run);
+/* Whether dependency_overrides, which code of this request may have changed, are still those that
+ * the next dependencies were compiled with. -1 with an exception. Any thread. */
+int hfa_run_overrides_hold(struct hfa_run *run);
+int hfa_run_extract_step(struct hfa_run *run);
+enum hfa_progress hfa_run_call_step(struct hfa_run *run);
+/* Takes (values, errors, background, response) of FastAPI's solve_dependencies(). */
+int hfa_run_take_solution(struct hfa_run *run, PyObject *solution);
+/* Hands the run to a worker thread. */
+enum hfa_progress hfa_run_hand_to_worker(struct hfa_run *run);
+
+/* Answers run->exception, or has FastAPI answer it. */
+enum hfa_progress hfa_run_fail(struct hfa_run *run);
+/* Sends run->response through the application's middleware stack. */
+enum hfa_progress hfa_run_resume_response(struct hfa_run *run);
 
 /* Extracts and validates the parameters of a frame into the run's values. What is invalid is in
  * run->errors and run->failed. -1 with an exception. plan_extract.c */
@@ -155,9 +204,6 @@ int hfa_run_validate_result(struct hfa_run *run);
 int hfa_run_respond(struct hfa_run *run);
 /* As above with a Response object, which becomes run->response. */
 int hfa_run_send_response(struct hfa_run *run, PyObject *response);
-/* Lets run->response send itself through the application's whole middleware stack. 0: once a
- * coroutine drives the run; -1 with an exception. plan_run.c */
-int hfa_run_resume_later(struct hfa_run *run);
 /* response.start has been sent: sends the body (ASGI). */
 int hfa_run_send_body(struct hfa_run *run);
 

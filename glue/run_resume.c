@@ -1,0 +1,124 @@
+/* What a run leaves to FastAPI's own handlers and to the application's middleware stack. */
+#include "plan_run.h"
+#include "server_object.h"
+
+/* FastAPI's own handlers, where they answer without the request. 1 answered, 0 not, -1: the answer
+ * has failed, with an exception. */
+static int answer_by_default(struct hfa_run *run)
+{
+    PyObject *response =
+        PyObject_CallOneArg(run->application->hooks.default_answer, run->exception);
+
+    if (response == NULL)
+        return -1;
+    if (response == Py_None) {
+        Py_DECREF(response);
+        return 0;
+    }
+    Py_CLEAR(run->exception);
+    int status = hfa_run_send_response(run, response);
+    Py_DECREF(response);
+    return status < 0 ? -1 : 1;
+}
+
+/* Through the application's whole middleware stack, at whose core the exception is raised or the
+ * response sent. Middleware that has done its part natively must not see a response that has been
+ * started. */
+static int resume_through_stack(struct hfa_run *run)
+{
+    bool is_bare = run->response_started && run->application->stages.count > 0;
+    PyObject *stack = is_bare ? run->application->hooks.bare_stack : run->server->app;
+
+    if (hfa_run_need_call(run) < 0)
+        return -1;
+    hfa_run_unlink(run);
+    hfa_run_link(run, &run->application->pending);
+    return hfa_run_await(
+        run, PyObject_CallFunctionObjArgs(stack, run->scope, run->receive, run->send, NULL));
+}
+
+/* The response is sent from inside the stack. */
+enum hfa_progress hfa_run_resume_response(struct hfa_run *run)
+{
+    if (!run->is_driven)
+        return HFA_PROGRESS_NEEDS_TASK;
+    run->phase = HFA_RUN_ENDS;
+    if (resume_through_stack(run) < 0) {
+        Py_XSETREF(run->exception, hfa_take_exception());
+        return HFA_PROGRESS_DONE;
+    }
+    return HFA_PROGRESS_AWAITS;
+}
+
+static PyObject *answer(struct hfa_run *run)
+{
+    const struct hfa_hooks *hooks = &run->application->hooks;
+
+    PyObject *started = PyLong_FromLong(!run->response_started ? 0 : run->server != NULL ? 1 : 2);
+
+    if (started == NULL || hfa_run_need_request(run) < 0) {
+        Py_XDECREF(started);
+        return NULL;
+    }
+    PyObject *answering =
+        PyObject_CallFunctionObjArgs(hooks->answer, run->exception, run->request, run->scope,
+                                     run->receive, run->send, started, NULL);
+    Py_XDECREF(started);
+    return answering;
+}
+
+static PyObject *respond_inside(struct hfa_run *run)
+{
+    if (hfa_run_need_request(run) < 0)
+        return NULL;
+    return PyObject_CallFunctionObjArgs(run->application->hooks.respond, run->response,
+                                        run->request, run->scope, run->receive, run->send, NULL);
+}
+
+enum hfa_progress hfa_run_fail(struct hfa_run *run)
+{
+    bool is_exception = PyObject_IsInstance(run->exception, PyExc_Exception) == 1;
+
+    PyErr_Clear();
+    if (run->call != NULL && run->call->response_started)
+        run->response_started = true;
+    if (!is_exception || run->in_worker) /* a worker uses the run: there is nothing to go on with */
+        return HFA_PROGRESS_DONE;
+    if (!run->response_started && !run->is_answered) {
+        run->is_answered = true;
+        int outcome = answer_by_default(run);
+        if (outcome < 0)
+            hfa_run_keep_exception(run);
+        if (outcome != 0)
+            return HFA_PROGRESS_AWAITS;
+    }
+    if (!run->is_driven)
+        return HFA_PROGRESS_NEEDS_TASK;
+    int status;
+    if (run->server != NULL)
+        status = resume_through_stack(run);
+    else
+        status = hfa_run_await(run, answer(run));
+    run->phase = HFA_RUN_ENDS;
+    if (status < 0) {
+        Py_XSETREF(run->exception, hfa_take_exception());
+        return HFA_PROGRESS_DONE;
+    }
+    return HFA_PROGRESS_AWAITS;
+}
+
+PyObject *hfa_run_resume(struct hfa_application *application, PyObject *scope, PyObject *receive,
+                         PyObject *send)
+{
+    for (struct hfa_run *run = application->pending; run != NULL; run = run->next) {
+        if (run->scope != scope)
+            continue;
+        hfa_run_unlink(run);
+        Py_XSETREF(run->receive, Py_NewRef(receive));
+        Py_XSETREF(run->send, Py_NewRef(send));
+        PyObject *answering = run->exception != NULL ? answer(run) : respond_inside(run);
+        Py_CLEAR(run->exception); /* the handlers' now */
+        return answering;
+    }
+    return NULL;
+}
