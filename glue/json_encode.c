@@ -304,11 +304,16 @@ static inline char *write_string(struct hfa_json_encoder *encoder, char *out, Py
 
 /* --- Numbers ------------------------------------------------------------------------------- */
 
-/* Python limits how many digits it converts: its own code says so. */
+/* Far greater ones than a double may be refused by Python's limit of digits, or, without that
+ * limit, converted by Python code, during which another thread may run: not while a dict is gone
+ * through. */
 static Py_NO_INLINE char *write_big_integer(struct hfa_json_encoder *encoder, char *out,
                                             PyObject *value)
 {
-    PyObject *text = PyLong_Type.tp_repr(value);
+    PyObject *text = NULL;
+
+    if (PyLong_AsDouble(value) != -1.0 || !PyErr_Occurred())
+        text = PyLong_Type.tp_repr(value);
     if (text == NULL) {
         PyErr_Clear();
         return NULL;
