@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hyperfastapi import _compiled, _core
+from hyperfastapi import _core
 from hyperfastapi._lifespan import Lifespan
 from hyperfastapi._loop import Attachment, new_event_loop
 
 if TYPE_CHECKING:
+    from hyperfastapi._compiled import CompiledApplication
     from hyperfastapi._config import Config
 
 logger = logging.getLogger("hyperfastapi.error")
@@ -63,6 +65,23 @@ def _on_error(message: str, argument: object, exception: BaseException | None) -
         logger.error(message, argument, exc_info=exc_info)
 
 
+def _is_fastapi(app: Any) -> bool:
+    """Tell whether there is something to compile, without importing FastAPI for it."""
+    if "fastapi" not in sys.modules:
+        return False
+    from hyperfastapi import _compiled
+
+    return _compiled.can_prepare(app)
+
+
+def _prepare(app: Any) -> CompiledApplication | None:
+    if not _is_fastapi(app):
+        return None
+    from hyperfastapi import _compiled
+
+    return _compiled.prepare(app)
+
+
 class Server:
     """A server for one application on sockets that listen already.
 
@@ -87,7 +106,7 @@ class Server:
         self._stop_requested = False
         self._force = False
         self._core: _core.Server | None = None
-        self._compiled: _compiled.CompiledApplication | None = None
+        self._compiled: CompiledApplication | None = None
 
     def request_stop(self, *, force: bool = False) -> None:
         """Ask the server to finish what it is doing and stop; from any thread.
@@ -126,7 +145,7 @@ class Server:
         if self._stop_requested:
             self._stop.set()
         if self.config.lifespan != "off":
-            self._compiled = _compiled.prepare(self._app)
+            self._compiled = _prepare(self._app)
         lifespan = Lifespan(self._app, self.config.lifespan)
         await lifespan.startup()
         if lifespan.failed:
@@ -177,13 +196,13 @@ class Server:
     def _call(self, *channels: Any) -> Any:
         """Call the application, and build its stack first where no lifespan has."""
         if self._compiled is None:
-            self._compiled = _compiled.prepare(self._app)
+            self._compiled = _prepare(self._app)
             self._serve_compiled()
         return self._app(*channels)
 
     def _new_core(self) -> _core.Server:
         config = self.config
-        compiles_late = config.lifespan == "off" and _compiled.can_prepare(self._app)
+        compiles_late = config.lifespan == "off" and _is_fastapi(self._app)
         access = config.access_log and access_logger.isEnabledFor(logging.INFO)
         return _core.Server(
             self._call if compiles_late else self._app,
