@@ -20,7 +20,7 @@ from benchmarks import process_tree
 from benchmarks.catalogue import Application, Contender
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 WORKERS_SECONDS = 10.0
 
@@ -59,7 +59,7 @@ class ServerProcess:
 
     Raises:
         NotInstalled: on entry, where the program or module is missing.
-        ServerFailed: on entry, where it ends or does not answer as expected in 30 seconds.
+        ServerFailed: on entry, where it ends or does not answer as expected in two minutes.
     """
 
     def __init__(
