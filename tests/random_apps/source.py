@@ -306,7 +306,8 @@ def _validator(model: Model, one: Validator) -> list[str]:
             *_indented([f'note("{name}", value)', "return [str(value)]"]),
         ]
     return [
-        "@computed_field",
+        # Not in its repr: FastAPI and pydantic show defaults when they please.
+        "@computed_field(repr=False)",
         "@property",
         "def computed(self) -> str:",
         *_indented([f'note("{name}")', 'return "computed"']),
