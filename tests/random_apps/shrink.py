@@ -19,7 +19,7 @@ _SIMPLER = {
 Change = Callable[[Case], None]
 
 #: Attributes that a part is nothing without.
-_NEEDED = frozenset(("methods", "prefixes", "arguments", "headers[0]"))
+_NEEDED = frozenset(("methods", "prefixes", "arguments"))
 
 
 def _parts(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -43,7 +43,9 @@ def _changes(case: Case) -> Iterator[Change]:
     """Return what could be left out of a case, large parts first."""
     for path, value in _parts(case):
         if isinstance(value, list) and not (value and isinstance(value[0], str)):
-            for number in reversed(range(len(value))):
+            # A server refuses a request without its first header, the host.
+            first = 1 if path[-1] == "headers" else 0
+            for number in reversed(range(first, len(value))):
                 if len(value) > 1 or path[-1] not in _NEEDED:
                     yield _without(path, number)
     for path, value in _parts(case):

@@ -72,11 +72,16 @@ def _prepare(module: types.ModuleType, step: Step) -> None:
     module.LOG.clear()
 
 
-def _logged(module: types.ModuleType) -> list[Any]:
-    return [
+def _logged(case: Case, module: types.ModuleType) -> list[Any]:
+    log = [
         (name, [without_addresses(value) for value in values], where, list(held))
         for name, values, where, held in module.LOG
     ]
+    if any(one.kind in ("decorator", "base") for one in case.application.middleware):
+        # There the thread that iterates and the middleware run at the same time: chance has it
+        # which is first.
+        log.sort(key=lambda entry: entry[0].startswith("stream ") and entry[2] == "worker")
+    return log
 
 
 @dataclass
@@ -111,7 +116,7 @@ def run_asgi(case: Case, package: str) -> Run:
             seen = Observation()
             await ask(module.app, step.request, seen)
             seen.errors += complaints.take()
-            seen.log = _logged(module)
+            seen.log = _logged(case, module)
             observations.append(seen)
 
     with quiet(), complaints:
@@ -144,7 +149,7 @@ def run_socket(case: Case, package: str) -> Run:
                     connection.ask(step.request, seen)
                     settle(server)
                     seen.errors += complaints.take()
-                    seen.log = _logged(module)
+                    seen.log = _logged(case, module)
                     observations.append(seen)
             finally:
                 connection.close()
