@@ -52,7 +52,9 @@ def _changes(case: Case) -> Iterator[Change]:
         if isinstance(value, dict):
             for key in value:
                 yield _without(path, key)
-        elif isinstance(value, list) and value and isinstance(value[0], str):
+        elif path and isinstance(value, list) and value and isinstance(value[0], str):
+            if isinstance(path[-1], int):
+                continue  # a pair: of a header, or of an override
             for number in reversed(range(len(value))):
                 if len(value) > 1 or path[-1] not in _NEEDED:
                     yield _without(path, number)
