@@ -359,6 +359,26 @@ static int raise_body_error(struct hfa_run *run)
     return -1;
 }
 
+/* Integers beyond 64 bits become floats in validate_json by a way of its own: infinity where
+ * validate_python refuses them. Every run of so many digits covers one of the places looked at. */
+static bool has_long_number(PyObject *bytes)
+{
+    enum { DIGITS = 19 };
+    const char *text = PyBytes_AS_STRING(bytes);
+    Py_ssize_t size = PyBytes_GET_SIZE(bytes);
+
+    for (Py_ssize_t at = DIGITS - 1; at < size; at += DIGITS) {
+        Py_ssize_t first = at, end = at;
+        while (first > 0 && Py_ISDIGIT(text[first - 1]))
+            first--;
+        while (end < size && Py_ISDIGIT(text[end]))
+            end++;
+        if (end > at && end - first >= DIGITS)
+            return true;
+    }
+    return false;
+}
+
 int hfa_run_parse_body(struct hfa_run *run)
 {
     if (PyBytes_GET_SIZE(run->body_bytes) == 0)
@@ -370,7 +390,7 @@ int hfa_run_parse_body(struct hfa_run *run)
         run->body = Py_NewRef(run->body_bytes);
         return 0;
     }
-    if (run->plan->validate_json != NULL) {
+    if (run->plan->validate_json != NULL && !has_long_number(run->body_bytes)) {
         run->model = PyObject_CallOneArg(run->plan->validate_json, run->body_bytes);
         if (run->model != NULL)
             return 0;
