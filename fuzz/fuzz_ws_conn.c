@@ -1,7 +1,8 @@
 /* Feeds bytes to one WebSocket whole and in pieces: both have to tell the same story.
  *
  * Input: a byte that chooses the message limit, one the size of the pieces, one the number of
- * events after which we close (255: never), then what the client sends.
+ * events after which we close (255: never), one the terms of compression (0: none), then what the
+ * client sends.
  */
 #include <stdint.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "story.h"
 #include "ws_conn.h"
 
-#define HEADER_SIZE 3
+#define HEADER_SIZE 4
 #define NEVER       255
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -130,14 +131,31 @@ static void feed(struct hfa_ws_conn *ws, const uint8_t *bytes, size_t length, un
     free(piece);
 }
 
+/* Compression by the bits of one byte: the client's window, and whether it is kept. */
+static void use_deflate(struct hfa_ws_conn *ws, unsigned choice)
+{
+    struct hfa_ws_deflate_terms terms = {
+        .client_no_context_takeover = choice & 0x10,
+        .server_window_bits = 9,
+        .client_window_bits = (unsigned char)(8 + (choice & 7)),
+        .memory_level = 1,
+    };
+    if (choice == 0 || !hfa_ws_deflate_is_available())
+        return;
+    struct hfa_ws_deflate *deflate = hfa_ws_deflate_new(&terms);
+    require(deflate != NULL);
+    hfa_ws_conn_use_deflate(ws, deflate);
+}
+
 static struct story tell(const uint8_t *data, size_t size, size_t limit, size_t piece,
-                         unsigned close_after)
+                         unsigned close_after, unsigned deflate)
 {
     struct story story = STORY_START;
     bool ended = false; /* a close or a fault was told: nothing may follow */
     struct hfa_ws_limits limits = {.message_size = limit};
     struct hfa_ws_conn ws;
     hfa_ws_conn_init(&ws, &limits);
+    use_deflate(&ws, deflate);
     close_when_due(&ws, &story, close_after);
     for (size_t at = 0; at < size; at += piece) {
         feed(&ws, data + at, size - at < piece ? size - at : piece, close_after, &story, &ended);
@@ -155,12 +173,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t limit = (size_t)data[0] * data[0] * 16;
     size_t piece = (size_t)data[1] + 1;
     unsigned close_after = data[2];
+    unsigned deflate = data[3];
     const uint8_t *wire = data + HEADER_SIZE;
     size_t length = size - HEADER_SIZE;
 
-    struct story whole = tell(wire, length, limit, length, close_after);
-    struct story cut = tell(wire, length, limit, piece, close_after);
-    struct story bytes = tell(wire, length, limit, 1, close_after);
+    struct story whole = tell(wire, length, limit, length, close_after, deflate);
+    struct story cut = tell(wire, length, limit, piece, close_after, deflate);
+    struct story bytes = tell(wire, length, limit, 1, close_after, deflate);
     require(story_equal(whole, cut));
     require(story_equal(whole, bytes));
     return 0;

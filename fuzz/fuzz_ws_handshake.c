@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "require.h"
+#include "ws_extension.h"
 #include "ws_handshake.h"
 
 #define FIELDS_MAX 32
@@ -44,6 +45,21 @@ static void require_subprotocols_cover(struct hfa_bytes value)
     require(elements == commas + 1);
 }
 
+/* Terms are always ones that can be kept to, and the answer repeats nothing of the client's. */
+static void require_terms(const struct hfa_field *fields, size_t count, unsigned window_bits)
+{
+    struct hfa_ws_deflate_terms terms;
+    char answer[HFA_WS_EXTENSION_MAX];
+    size_t length = 0;
+
+    if (!hfa_ws_extension_choose(fields, count, window_bits, &terms, answer, &length))
+        return;
+    require(terms.server_window_bits >= 9 && terms.server_window_bits <= window_bits);
+    require(terms.client_window_bits >= 8 && terms.client_window_bits <= 15);
+    require(length > 0 && length <= sizeof(answer));
+    require(hfa_field_value_is_safe((struct hfa_bytes){answer, length}));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hfa_bytes text = {(const char *)data, size};
@@ -68,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (hfa_ws_handshake_check(method, fields, count, accept, &refusal) == HFA_OK) {
         require(count >= 4);
         require(accept[HFA_WS_ACCEPT_SIZE - 1] == '=' && accept[HFA_WS_ACCEPT_SIZE - 2] != '=');
+        require_terms(fields, count, 9 + (unsigned)(size % 7));
     } else {
         require(refusal.http_status == 400 || refusal.http_status == 405 ||
                 refusal.http_status == 426);

@@ -271,6 +271,19 @@ static int read_http2_limits(PyObject *settings, struct hfa_limits *limits)
     return 0;
 }
 
+/* Without compression its windows have no size. */
+static int read_deflate(PyObject *settings, struct hfa_limits *limits)
+{
+    unsigned is_on = 0;
+
+    if (read_count(settings, "ws_per_message_deflate", &is_on) < 0 ||
+        read_count(settings, "ws_deflate_window_bits", &limits->deflate_window_bits) < 0)
+        return -1;
+    if (!is_on)
+        limits->deflate_window_bits = 0;
+    return 0;
+}
+
 static int read_limits(PyObject *settings, struct hfa_limits *limits)
 {
     size_t body_rate = 0;
@@ -292,7 +305,7 @@ static int read_limits(PyObject *settings, struct hfa_limits *limits)
         read_seconds(settings, "timeout_body", &limits->body_timeout_ns) < 0 ||
         read_seconds(settings, "timeout_write", &limits->write_timeout_ns) < 0 ||
         read_seconds(settings, "timeout_handshake", &limits->handshake_timeout_ns) < 0 ||
-        read_http2_limits(settings, limits) < 0 ||
+        read_http2_limits(settings, limits) < 0 || read_deflate(settings, limits) < 0 ||
         read_seconds(settings, "ws_ping_interval", &limits->ping_interval_ns) < 0 ||
         read_seconds(settings, "ws_ping_timeout", &limits->ping_timeout_ns) < 0)
         return -1;

@@ -632,8 +632,8 @@ static enum hfa_status op_accept(struct hfa_exchange *exchange, const struct hfa
     if (conn->websocket == NULL)
         return HFA_ERR_NO_MEMORY;
     enum hfa_status status = hfa_http1_response_accept(
-        conn->carrier, (struct hfa_bytes){conn->ws_accept, HFA_WS_ACCEPT_SIZE}, fields,
-        field_count);
+        conn->carrier, (struct hfa_bytes){conn->ws_accept, HFA_WS_ACCEPT_SIZE},
+        hfa_ws_stream_extensions(conn->websocket), fields, field_count);
     if (status != HFA_OK)
         return status;
     exchange->response = HFA_RESPONSE_STARTED;

@@ -332,11 +332,13 @@ void hfa_http1_response_refuse(struct hfa_carrier *carrier, int status_code)
 }
 
 enum hfa_status hfa_http1_response_accept(struct hfa_carrier *carrier, struct hfa_bytes ws_accept,
+                                          struct hfa_bytes extensions,
                                           const struct hfa_field *fields, size_t field_count)
 {
     char *start = NULL;
-    enum hfa_status status = hfa_output_reserve(&carrier->output, &carrier->dispatcher->buffers,
-                                                head_size(carrier, fields, field_count), &start);
+    size_t size = head_size(carrier, fields, field_count) + extensions.length;
+    enum hfa_status status =
+        hfa_output_reserve(&carrier->output, &carrier->dispatcher->buffers, size, &start);
 
     if (status != HFA_OK)
         return status;
@@ -344,6 +346,11 @@ enum hfa_status hfa_http1_response_accept(struct hfa_carrier *carrier, struct hf
     at = put(at, HFA_BYTES("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "));
     at = put(at, ws_accept);
     at = put(at, HFA_BYTES("\r\n"));
+    if (extensions.length > 0) {
+        at = put(at, HFA_BYTES("Sec-WebSocket-Extensions: "));
+        at = put(at, extensions);
+        at = put(at, HFA_BYTES("\r\n"));
+    }
     at = put(at, *carrier->default_fields);
     for (size_t i = 0; i < field_count; i++) {
         at = put(at, fields[i].name); /* as the caller wrote it */

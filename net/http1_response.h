@@ -64,8 +64,9 @@ void hfa_http1_response_refuse(struct hfa_carrier *carrier, int status_code);
 void hfa_http1_response_refuse_with(struct hfa_carrier *carrier, int status_code,
                                     const struct hfa_field *field, struct hfa_bytes text);
 
-/* 101 (Switching Protocols) for a WebSocket. */
+/* 101 (Switching Protocols) for a WebSocket. `extensions` may be empty. */
 enum hfa_status hfa_http1_response_accept(struct hfa_carrier *carrier, struct hfa_bytes ws_accept,
+                                          struct hfa_bytes extensions,
                                           const struct hfa_field *fields, size_t field_count);
 
 #endif

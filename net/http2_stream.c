@@ -679,6 +679,25 @@ void hfa_http2_stream_begin(struct hfa_http2_stream *stream, bool ends)
 
 /* WebSockets and ends. */
 
+/* The fields of the answer that accepts a WebSocket: what was agreed on, and the application's. */
+static enum hfa_status add_extensions(struct hfa_http2_stream *stream,
+                                      const struct hfa_field **fields, size_t *count)
+{
+    struct hfa_bytes extensions = hfa_ws_stream_extensions(stream->websocket);
+
+    if (extensions.length == 0)
+        return HFA_OK;
+    struct hfa_field *all = hfa_arena_alloc(&stream->exchange->arena, (*count + 1) * sizeof(*all));
+    if (all == NULL)
+        return HFA_ERR_NO_MEMORY;
+    all[0] = (struct hfa_field){HFA_BYTES("sec-websocket-extensions"), extensions};
+    if (*count > 0)
+        memcpy(all + 1, *fields, *count * sizeof(*all));
+    *fields = all;
+    ++*count;
+    return HFA_OK;
+}
+
 static enum hfa_status op_accept(struct hfa_exchange *exchange, const struct hfa_field *fields,
                                  size_t field_count)
 {
@@ -688,8 +707,11 @@ static enum hfa_status op_accept(struct hfa_exchange *exchange, const struct hfa
         stream->websocket = hfa_ws_stream_new(&stream->carrier, exchange);
     if (stream->websocket == NULL)
         return HFA_ERR_NO_MEMORY;
+    enum hfa_status status = add_extensions(stream, &fields, &field_count);
+    if (status != HFA_OK)
+        return status;
     stream->has_body = true;
-    enum hfa_status status = submit_head(stream, 200, fields, field_count, false);
+    status = submit_head(stream, 200, fields, field_count, false);
     if (status != HFA_OK)
         return status;
     exchange->response = HFA_RESPONSE_STARTED;

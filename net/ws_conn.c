@@ -7,6 +7,8 @@
 /* A message announced at up to this size gets its whole buffer at once; a longer one has to arrive
  * before its buffer grows further. */
 #define BUFFER_TRUSTED ((size_t)4 * 1024)
+/* The first buffer of a packed message. */
+#define UNPACKED_LEAST ((size_t)1024)
 
 void hfa_ws_conn_init(struct hfa_ws_conn *ws, const struct hfa_ws_limits *limits)
 {
@@ -25,9 +27,16 @@ static void free_buffer(struct hfa_ws_conn *ws)
     ws->buffer_capacity = 0;
 }
 
+void hfa_ws_conn_use_deflate(struct hfa_ws_conn *ws, struct hfa_ws_deflate *deflate)
+{
+    ws->deflate = deflate;
+}
+
 void hfa_ws_conn_free(struct hfa_ws_conn *ws)
 {
     free_buffer(ws);
+    hfa_ws_deflate_free(ws->deflate);
+    ws->deflate = NULL;
 }
 
 /* The one place where the state changes. Whoever leaves HFA_WS_STATE_OPEN needs no more messages.
@@ -59,17 +68,34 @@ static enum hfa_status fail_protocol(struct hfa_ws_conn *ws, struct hfa_bytes re
     return fail(ws, HFA_ERR_PROTOCOL, HFA_WS_CLOSE_PROTOCOL_ERROR, reason, event);
 }
 
+static enum hfa_status fail_memory(struct hfa_ws_conn *ws, struct hfa_ws_event *event)
+{
+    return fail(ws, HFA_ERR_NO_MEMORY, HFA_WS_CLOSE_INTERNAL_ERROR, HFA_BYTES(""), event);
+}
+
+static enum hfa_status fail_size(struct hfa_ws_conn *ws, struct hfa_ws_event *event)
+{
+    return fail(ws, HFA_ERR_PROTOCOL, HFA_WS_CLOSE_TOO_BIG,
+                HFA_BYTES("message is longer than the limit"), event);
+}
+
+/* The frame may have the bit that says that its message is packed (RFC 7692 6). */
+static bool may_be_packed(const struct hfa_ws_conn *ws, const struct hfa_ws_frame_head *frame)
+{
+    return ws->deflate != NULL &&
+           (frame->opcode == HFA_WS_OPCODE_TEXT || frame->opcode == HFA_WS_OPCODE_BINARY);
+}
+
 /* Judges a frame by what came before it and starts it. */
 static enum hfa_status begin_frame(struct hfa_ws_conn *ws, const struct hfa_ws_frame_head *frame,
                                    struct hfa_ws_event *event)
 {
     bool in_message = ws->message_type != HFA_WS_OPCODE_CONTINUATION;
-    uint64_t room = ws->limits.message_size - ws->message_length;
-    if (!is_control(frame->opcode) && frame->payload_length > room)
-        return fail(ws, HFA_ERR_PROTOCOL, HFA_WS_CLOSE_TOO_BIG,
-                    HFA_BYTES("message is longer than the limit"), event);
-    /* No extension is negotiated, so that no reserved bit has a meaning (RFC 6455 5.2). */
-    if (frame->reserved)
+    uint64_t so_far = ws->is_packed ? ws->buffer_length : ws->message_length;
+    if (!is_control(frame->opcode) && frame->payload_length > ws->limits.message_size - so_far)
+        return fail_size(ws, event);
+    /* No other reserved bit has a meaning (RFC 6455 5.2). */
+    if (frame->reserved & ~(may_be_packed(ws, frame) ? (unsigned)HFA_WS_RSV1 : 0u))
         return fail_protocol(ws, HFA_BYTES("reserved bits are set"), event);
     if (is_control(frame->opcode)) {
         ws->control_length = 0;
@@ -80,9 +106,14 @@ static enum hfa_status begin_frame(struct hfa_ws_conn *ws, const struct hfa_ws_f
             return fail_protocol(ws, HFA_BYTES("new message inside another"), event);
         if (!in_message) {
             ws->message_type = frame->opcode;
+            ws->is_packed = frame->reserved != 0;
             hfa_ws_utf8_init(&ws->utf8);
+            if (ws->is_packed && ws->state == HFA_WS_STATE_OPEN &&
+                hfa_ws_deflate_begin_message(ws->deflate) != HFA_OK)
+                return fail_memory(ws, event);
         }
-        ws->message_length += frame->payload_length;
+        if (!ws->is_packed)
+            ws->message_length += frame->payload_length;
     }
     ws->frame = *frame;
     ws->payload_left = frame->payload_length;
@@ -202,18 +233,109 @@ static bool text_is_valid(struct hfa_ws_conn *ws, struct hfa_bytes piece, bool l
            (!last || hfa_ws_utf8_is_complete(&ws->utf8));
 }
 
+static enum hfa_status fail_text(struct hfa_ws_conn *ws, struct hfa_ws_event *event)
+{
+    return fail(ws, HFA_ERR_PROTOCOL, HFA_WS_CLOSE_INVALID_PAYLOAD, HFA_BYTES("text is not UTF-8"),
+                event);
+}
+
+static void end_message(struct hfa_ws_conn *ws)
+{
+    ws->message_type = HFA_WS_OPCODE_CONTINUATION;
+    ws->message_length = 0;
+    ws->is_packed = false;
+}
+
+/* The message is whole, in the input or in the buffer. */
+static void tell_message(struct hfa_ws_conn *ws, struct hfa_bytes data, struct hfa_ws_event *event)
+{
+    event->type = ws->message_type == HFA_WS_OPCODE_TEXT ? HFA_WS_EVENT_TEXT : HFA_WS_EVENT_BINARY;
+    event->code = 0;
+    event->data = data;
+    ws->delivered = ws->buffer != NULL && data.data == ws->buffer;
+    end_message(ws);
+}
+
 /* Our close is out: payloads need not be kept or judged (RFC 6455 1.4), only passed over. */
 static enum hfa_status drop_data(struct hfa_ws_conn *ws, size_t length)
 {
     ws->payload_left -= length;
     if (ws->payload_left == 0) {
         ws->in_payload = false;
-        if (ws->frame.final) {
-            ws->message_type = HFA_WS_OPCODE_CONTINUATION;
-            ws->message_length = 0;
-        }
+        if (ws->frame.final)
+            end_message(ws);
     }
     return HFA_AGAIN;
+}
+
+/* Room for more of a packed message, whose length nobody knows: at most one byte above the limit,
+ * in which it shows that there is more. */
+static enum hfa_status reserve_unpacked(struct hfa_ws_conn *ws)
+{
+    size_t most = ws->limits.message_size;
+    size_t capacity = ws->buffer_capacity * 2;
+    if (ws->buffer_length < ws->buffer_capacity)
+        return HFA_OK;
+    if (most < SIZE_MAX)
+        most++;
+    if (capacity < UNPACKED_LEAST)
+        capacity = UNPACKED_LEAST;
+    if (capacity > most)
+        capacity = most;
+    char *buffer = realloc(ws->buffer, capacity);
+    if (!buffer)
+        return HFA_ERR_NO_MEMORY;
+    ws->buffer = buffer;
+    ws->buffer_capacity = capacity;
+    return HFA_OK;
+}
+
+/* Unpacks into the buffer. HFA_OK, or a failure with its event. */
+static enum hfa_status unpack(struct hfa_ws_conn *ws, struct hfa_bytes packed,
+                              struct hfa_ws_event *event)
+{
+    enum hfa_status status;
+    do {
+        if (reserve_unpacked(ws) != HFA_OK)
+            return fail_memory(ws, event);
+        char *at = ws->buffer + ws->buffer_length;
+        size_t written = 0;
+        status = hfa_ws_deflate_unpack(ws->deflate, &packed, at,
+                                       ws->buffer_capacity - ws->buffer_length, &written);
+        ws->buffer_length += written;
+        /* In the order of the bytes, so that the same fault is found however they were cut. */
+        if (!text_is_valid(ws, (struct hfa_bytes){at, written}, false))
+            return fail_text(ws, event);
+        if (ws->buffer_length > ws->limits.message_size)
+            return fail_size(ws, event);
+        if (status == HFA_ERR_NO_MEMORY)
+            return fail_memory(ws, event);
+        if (status < 0)
+            return fail_protocol(ws, HFA_BYTES("message cannot be unpacked"), event);
+    } while (status == HFA_AGAIN);
+    return HFA_OK;
+}
+
+static enum hfa_status read_packed(struct hfa_ws_conn *ws, char *data, size_t length,
+                                   struct hfa_ws_event *event)
+{
+    unmask(ws, data, length);
+    enum hfa_status status = unpack(ws, (struct hfa_bytes){data, length}, event);
+    if (status != HFA_OK)
+        return status;
+    ws->payload_left -= length;
+    if (ws->payload_left > 0)
+        return HFA_AGAIN;
+    ws->in_payload = false;
+    if (!ws->frame.final)
+        return HFA_AGAIN;
+    status = unpack(ws, HFA_WS_DEFLATE_TAIL, event);
+    if (status != HFA_OK)
+        return status;
+    if (!text_is_valid(ws, HFA_BYTES(""), true))
+        return fail_text(ws, event);
+    tell_message(ws, (struct hfa_bytes){ws->buffer, ws->buffer_length}, event);
+    return HFA_OK;
 }
 
 static enum hfa_status read_data(struct hfa_ws_conn *ws, char *data, size_t length,
@@ -221,6 +343,8 @@ static enum hfa_status read_data(struct hfa_ws_conn *ws, char *data, size_t leng
 {
     if (ws->state != HFA_WS_STATE_OPEN)
         return drop_data(ws, length);
+    if (ws->is_packed)
+        return read_packed(ws, data, length, event);
 
     bool frame_ends = length == ws->payload_left;
     bool message_ends = frame_ends && ws->frame.final;
@@ -230,7 +354,7 @@ static enum hfa_status read_data(struct hfa_ws_conn *ws, char *data, size_t leng
         unmask(ws, data, length);
     } else if (length > 0) {
         if (reserve(ws, length) != HFA_OK)
-            return fail(ws, HFA_ERR_NO_MEMORY, HFA_WS_CLOSE_INTERNAL_ERROR, HFA_BYTES(""), event);
+            return fail_memory(ws, event);
         char *at = ws->buffer + ws->buffer_length;
         memcpy(at, data, length);
         unmask(ws, at, length);
@@ -238,8 +362,7 @@ static enum hfa_status read_data(struct hfa_ws_conn *ws, char *data, size_t leng
         piece.data = at;
     }
     if (!text_is_valid(ws, piece, message_ends))
-        return fail(ws, HFA_ERR_PROTOCOL, HFA_WS_CLOSE_INVALID_PAYLOAD,
-                    HFA_BYTES("text is not UTF-8"), event);
+        return fail_text(ws, event);
     ws->payload_left -= length;
     if (!frame_ends)
         return HFA_AGAIN;
@@ -247,12 +370,7 @@ static enum hfa_status read_data(struct hfa_ws_conn *ws, char *data, size_t leng
     if (!message_ends)
         return HFA_AGAIN;
 
-    event->type = ws->message_type == HFA_WS_OPCODE_TEXT ? HFA_WS_EVENT_TEXT : HFA_WS_EVENT_BINARY;
-    event->code = 0;
-    event->data = whole ? piece : (struct hfa_bytes){ws->buffer, ws->buffer_length};
-    ws->delivered = !whole;
-    ws->message_type = HFA_WS_OPCODE_CONTINUATION;
-    ws->message_length = 0;
+    tell_message(ws, whole ? piece : (struct hfa_bytes){ws->buffer, ws->buffer_length}, event);
     return HFA_OK;
 }
 
@@ -320,6 +438,37 @@ enum hfa_status hfa_ws_conn_message_head(const struct hfa_ws_conn *ws, enum hfa_
     if (ws->state != HFA_WS_STATE_OPEN)
         return HFA_ERR_STATE;
     *head_length = write_head(type, length, out);
+    return HFA_OK;
+}
+
+enum hfa_status hfa_ws_conn_pack_room(struct hfa_ws_conn *ws, size_t length, size_t *room)
+{
+    if (ws->state != HFA_WS_STATE_OPEN)
+        return HFA_ERR_STATE;
+    enum hfa_status status = hfa_ws_deflate_bound(ws->deflate, length, room);
+    *room += HFA_WS_FRAME_HEAD_MAX;
+    return status;
+}
+
+enum hfa_status hfa_ws_conn_pack(struct hfa_ws_conn *ws, enum hfa_ws_opcode type,
+                                 struct hfa_bytes message, char *out, size_t room, size_t *length)
+{
+    char *payload = out + HFA_WS_FRAME_HEAD_MAX;
+    size_t payload_length = 0;
+    char head_bytes[HFA_WS_FRAME_HEAD_MAX];
+
+    if (ws->state != HFA_WS_STATE_OPEN)
+        return HFA_ERR_STATE;
+    enum hfa_status status = hfa_ws_deflate_pack(ws->deflate, message, payload,
+                                                 room - HFA_WS_FRAME_HEAD_MAX, &payload_length);
+    if (status != HFA_OK)
+        return status;
+    struct hfa_ws_frame_head head = {
+        .payload_length = payload_length, .opcode = type, .reserved = HFA_WS_RSV1, .final = true};
+    size_t head_length = hfa_ws_frame_encode(&head, head_bytes);
+    memcpy(out, head_bytes, head_length);
+    memmove(out + head_length, payload, payload_length);
+    *length = head_length + payload_length;
     return HFA_OK;
 }
 

@@ -1,8 +1,8 @@
 /* The server's side of one WebSocket as a pure protocol: bytes in, events out, frames out
  * (RFC 6455). No I/O and no clock; what carries the bytes (HTTP/1.1, /2 or /3) is not its business.
  *
- * Owns the buffer of a message that arrives in pieces; borrows everything else. One thread at a
- * time. The caller
+ * Owns the buffer of a message that arrives in pieces or packed, and the streams of compression;
+ * borrows everything else. One thread at a time. The caller
  *   - feeds what it has read with hfa_ws_conn_input() until that wants more,
  *   - answers HFA_WS_EVENT_PING with hfa_ws_conn_pong(), HFA_WS_EVENT_CLOSE with
  *     hfa_ws_conn_close_reply(), a fault with hfa_ws_conn_close(),
@@ -14,11 +14,12 @@
 #ifndef HFA_WS_CONN_H
 #define HFA_WS_CONN_H
 
+#include "ws_deflate.h"
 #include "ws_frame.h"
 #include "ws_utf8.h"
 
 struct hfa_ws_limits {
-    size_t message_size; /* bytes of one message, all its frames together: close code 1009 */
+    size_t message_size; /* bytes of one message, unpacked, of all its frames: close code 1009 */
 };
 
 #define HFA_WS_LIMITS_DEFAULT ((struct hfa_ws_limits){.message_size = 16 * 1024 * 1024})
@@ -53,6 +54,7 @@ struct hfa_ws_event {
 /* Open for embedding; only ws_conn.c writes the fields. */
 struct hfa_ws_conn {
     struct hfa_ws_limits limits;
+    struct hfa_ws_deflate *deflate; /* owned; NULL: no compression was agreed on */
     enum hfa_ws_state state;
     unsigned short code_sent;     /* code of our close frame, NO_STATUS for an empty one; 0: none */
     unsigned short code_received; /* code of the peer's, likewise */
@@ -66,7 +68,8 @@ struct hfa_ws_conn {
 
     /* The message that is being received. */
     enum hfa_ws_opcode message_type; /* HFA_WS_OPCODE_CONTINUATION: none */
-    uint64_t message_length;         /* of the frames announced so far */
+    bool is_packed;                  /* compressed; its bytes are unpacked as they come */
+    uint64_t message_length;         /* of the frames announced so far, unless packed */
     struct hfa_ws_utf8 utf8;
     bool delivered; /* the last event's view is in `buffer` */
     char *buffer;   /* owned; NULL: none */
@@ -81,19 +84,22 @@ struct hfa_ws_conn {
 /* Copies `limits`. Allocates nothing: an open connection at rest holds no memory but its own. */
 void hfa_ws_conn_init(struct hfa_ws_conn *ws, const struct hfa_ws_limits *limits);
 
-/* Frees the buffer. The struct is the caller's. */
+/* permessage-deflate was agreed on: takes `deflate`. Once, before anything is received or sent. */
+void hfa_ws_conn_use_deflate(struct hfa_ws_conn *ws, struct hfa_ws_deflate *deflate);
+
+/* Frees what it owns. The struct is the caller's. */
 void hfa_ws_conn_free(struct hfa_ws_conn *ws);
 
 /* Takes bytes from the peer, any number, cut anywhere. `data` is changed: payloads are unmasked in
  * place.
  *
  * HFA_OK: `event` is set; `*consumed` bytes were used; call again with the rest. A message that
- * lies wholly in `data` in one frame is not copied. HFA_AGAIN: everything was consumed and no event
- * is left in it. A partial message is kept here: memory grows with the bytes that came, not with
- * what a frame announces. HFA_ERR_PROTOCOL: the peer broke a rule (1002), sent text that is not
- * UTF-8 (1007; found in the middle of a message) or a message above the limit (1009). `event` says
- * what to close with; the connection has failed: nothing after this is read. HFA_ERR_NO_MEMORY:
- * likewise, with 1011.
+ * lies wholly in `data` in one frame, not packed, is not copied. HFA_AGAIN: everything was consumed
+ * and no event is left in it. A partial message is kept here: memory grows with the bytes that
+ * came, not with what a frame announces. HFA_ERR_PROTOCOL: the peer broke a rule (1002), sent text
+ * that is not UTF-8 (1007; found in the middle of a message) or a message above the limit (1009).
+ * `event` says what to close with; the connection has failed: nothing after this is read.
+ * HFA_ERR_NO_MEMORY: likewise, with 1011.
  *
  * After our close was sent only the peer's close, or a fault, comes out; after the peer's close or
  * a fault, nothing: all input is dropped.
@@ -132,6 +138,19 @@ static inline bool hfa_ws_conn_is_receiving(const struct hfa_ws_conn *ws)
 enum hfa_status hfa_ws_conn_message_head(const struct hfa_ws_conn *ws, enum hfa_ws_opcode type,
                                          uint64_t length, char out[static HFA_WS_FRAME_HEAD_MAX],
                                          size_t *head_length);
+
+/* True when messages are to be sent packed: by hfa_ws_conn_pack(), not with a bare head. */
+static inline bool hfa_ws_conn_packs(const struct hfa_ws_conn *ws)
+{
+    return ws->deflate != NULL;
+}
+
+/* Writes a whole message, packed, into `out`, which has the room that hfa_ws_conn_pack_room() asks
+ * for a message of that length. HFA_ERR_STATE as above. HFA_ERR_NO_MEMORY: nothing can be sent any
+ * more. */
+enum hfa_status hfa_ws_conn_pack_room(struct hfa_ws_conn *ws, size_t length, size_t *room);
+enum hfa_status hfa_ws_conn_pack(struct hfa_ws_conn *ws, enum hfa_ws_opcode type,
+                                 struct hfa_bytes message, char *out, size_t room, size_t *length);
 
 /* Size of the longest control frame from a server: 2 bytes of head and the payload. */
 #define HFA_WS_CONTROL_FRAME_MAX (2 + HFA_WS_CONTROL_PAYLOAD_MAX)

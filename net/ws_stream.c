@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "ws_conn.h"
+#include "ws_extension.h"
 
 /* How long the peer may take to answer our close frame. */
 #define CLOSE_TIMEOUT_NS (10 * HFA_NS_PER_S)
@@ -18,7 +19,31 @@ struct hfa_ws_stream {
     bool awaits_pong;
     char ping_payload[4];
     uint64_t ping_due_ns; /* the next ping, or the pong's deadline */
+    size_t extensions_length;
+    char extensions[HFA_WS_EXTENSION_MAX];
 };
+
+static const struct hfa_limits *limits_of(const struct hfa_ws_stream *stream)
+{
+    return stream->carrier->dispatcher->limits;
+}
+
+static enum hfa_status agree_on_extensions(struct hfa_ws_stream *stream,
+                                           const struct hfa_request *request)
+{
+    unsigned window_bits = limits_of(stream)->deflate_window_bits;
+    struct hfa_ws_deflate_terms terms;
+
+    if (window_bits == 0 || !hfa_ws_deflate_is_available() ||
+        !hfa_ws_extension_choose(request->fields, request->field_count, window_bits, &terms,
+                                 stream->extensions, &stream->extensions_length))
+        return HFA_OK;
+    struct hfa_ws_deflate *deflate = hfa_ws_deflate_new(&terms);
+    if (deflate == NULL)
+        return HFA_ERR_NO_MEMORY;
+    hfa_ws_conn_use_deflate(&stream->codec, deflate);
+    return HFA_OK;
+}
 
 struct hfa_ws_stream *hfa_ws_stream_new(struct hfa_carrier *carrier, struct hfa_exchange *exchange)
 {
@@ -31,18 +56,22 @@ struct hfa_ws_stream *hfa_ws_stream_new(struct hfa_carrier *carrier, struct hfa_
     stream->carrier = carrier;
     stream->exchange = exchange;
     stream->ping_due_ns = HFA_NEVER;
+    if (agree_on_extensions(stream, &exchange->request) != HFA_OK) {
+        hfa_ws_stream_free(stream);
+        return NULL;
+    }
     return stream;
+}
+
+struct hfa_bytes hfa_ws_stream_extensions(const struct hfa_ws_stream *stream)
+{
+    return (struct hfa_bytes){stream->extensions, stream->extensions_length};
 }
 
 void hfa_ws_stream_free(struct hfa_ws_stream *stream)
 {
     hfa_ws_conn_free(&stream->codec);
     free(stream);
-}
-
-static const struct hfa_limits *limits_of(const struct hfa_ws_stream *stream)
-{
-    return stream->carrier->dispatcher->limits;
 }
 
 static void set_deadline(struct hfa_ws_stream *stream, uint64_t deadline_ns)
@@ -188,26 +217,54 @@ void hfa_ws_stream_on_timeout(struct hfa_ws_stream *stream)
     set_deadline(stream, now_ns + limits_of(stream)->ping_timeout_ns);
 }
 
+/* Takes `*owner` by setting it to NULL when the bytes are lent. */
+static enum hfa_status put_plain(struct hfa_ws_stream *stream, enum hfa_ws_opcode type,
+                                 struct hfa_bytes bytes, void **owner)
+{
+    struct hfa_output *output = &stream->carrier->output;
+    struct hfa_buffer_pool *buffers = &stream->carrier->dispatcher->buffers;
+    char head[HFA_WS_FRAME_HEAD_MAX];
+    size_t length = 0;
+    enum hfa_status status =
+        hfa_ws_conn_message_head(&stream->codec, type, bytes.length, head, &length);
+
+    if (status == HFA_OK)
+        status = hfa_output_append(output, buffers, (struct hfa_bytes){head, length});
+    if (status != HFA_OK || *owner == NULL)
+        return status != HFA_OK ? status : hfa_output_append(output, buffers, bytes);
+    status = hfa_output_borrow(output, bytes, *owner);
+    if (status == HFA_OK)
+        *owner = NULL;
+    return status;
+}
+
+static enum hfa_status put_packed(struct hfa_ws_stream *stream, enum hfa_ws_opcode type,
+                                  struct hfa_bytes bytes)
+{
+    struct hfa_output *output = &stream->carrier->output;
+    size_t room = 0;
+    size_t length = 0;
+    char *at = NULL;
+    enum hfa_status status = hfa_ws_conn_pack_room(&stream->codec, bytes.length, &room);
+
+    if (status == HFA_OK)
+        status = hfa_output_reserve(output, &stream->carrier->dispatcher->buffers, room, &at);
+    if (status == HFA_OK)
+        status = hfa_ws_conn_pack(&stream->codec, type, bytes, at, room, &length);
+    if (status == HFA_OK)
+        hfa_output_commit(output, length);
+    return status;
+}
+
 enum hfa_status hfa_ws_stream_send(struct hfa_ws_stream *stream, enum hfa_message_kind kind,
                                    struct hfa_bytes bytes, void *owner)
 {
-    struct hfa_output *output = &stream->carrier->output;
     struct hfa_dispatcher *dispatcher = stream->carrier->dispatcher;
-    char head[HFA_WS_FRAME_HEAD_MAX];
-    size_t length = 0;
-    enum hfa_status status = hfa_ws_conn_message_head(
-        &stream->codec, kind == HFA_MESSAGE_TEXT ? HFA_WS_OPCODE_TEXT : HFA_WS_OPCODE_BINARY,
-        bytes.length, head, &length);
+    enum hfa_ws_opcode type = kind == HFA_MESSAGE_TEXT ? HFA_WS_OPCODE_TEXT : HFA_WS_OPCODE_BINARY;
+    enum hfa_status status = hfa_ws_conn_packs(&stream->codec)
+                                 ? put_packed(stream, type, bytes)
+                                 : put_plain(stream, type, bytes, &owner);
 
-    if (status == HFA_OK)
-        status = hfa_output_append(output, &dispatcher->buffers, (struct hfa_bytes){head, length});
-    if (status == HFA_OK && owner != NULL) {
-        status = hfa_output_borrow(output, bytes, owner);
-        if (status == HFA_OK)
-            owner = NULL;
-    } else if (status == HFA_OK) {
-        status = hfa_output_append(output, &dispatcher->buffers, bytes);
-    }
     if (status == HFA_ERR_NO_MEMORY)
         stream->is_done = true; /* half a frame may be queued: nothing can follow it */
     if (owner != NULL && dispatcher->app->on_release != NULL)

@@ -11,9 +11,12 @@
 
 struct hfa_ws_stream;
 
-/* Borrows both. NULL: out of memory. */
+/* Agrees on extensions with the exchange's request. Borrows both. NULL: out of memory. */
 struct hfa_ws_stream *hfa_ws_stream_new(struct hfa_carrier *carrier, struct hfa_exchange *exchange);
 void hfa_ws_stream_free(struct hfa_ws_stream *stream);
+
+/* What to answer as Sec-WebSocket-Extensions; empty: no such field. Lives as long as the stream. */
+struct hfa_bytes hfa_ws_stream_extensions(const struct hfa_ws_stream *stream);
 
 /* The handshake is complete: keep-alive begins. */
 void hfa_ws_stream_start(struct hfa_ws_stream *stream);

@@ -52,7 +52,6 @@ _OF_UVICORN = {
 _IGNORED = {
     "--http": "hyperfastapi parses HTTP itself",
     "--ws-max-queue": "reading pauses by bytes: --limit-request-buffer",
-    "--ws-per-message-deflate": "this build has no WebSocket extensions yet",
     "--h11-max-incomplete-event-size": "the bound on a request head is --limit-head-size",
 }
 # Flags of uvicorn's whose meaning this build does not have: values that are harmless, and why not.

@@ -471,6 +471,15 @@ class Config:
         16 * KIB * KIB, kinds.integer(1, unit="bytes"), WEBSOCKET,
         "Bytes of an incoming message; more closes the WebSocket with code 1009.",
     )
+    ws_per_message_deflate: bool = _setting(
+        True, kinds.flag(), WEBSOCKET,
+        "Compress messages for clients that offer it (permessage-deflate).",
+    )
+    ws_deflate_window_bits: int = _setting(
+        12, kinds.integer(9, 15), WEBSOCKET,
+        "Windows of compression as powers of two, in bytes: what a message is compressed with costs"
+        " eight times as much memory for each WebSocket that uses it.",
+    )
     ws_ping_interval: float | None = _setting(
         20.0, kinds.seconds(), WEBSOCKET,
         "Seconds between pings. None: no pings.",

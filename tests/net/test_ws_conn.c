@@ -34,11 +34,14 @@
 static char wire[1 << 20];
 static size_t wire_length;
 static struct hfa_ws_limits limits;
+static bool is_packing;
+static struct hfa_ws_deflate_terms terms;
 
 static int begin(void **state)
 {
     wire_length = 0;
     limits = HFA_WS_LIMITS_DEFAULT;
+    is_packing = false;
     return 0;
 }
 
@@ -212,6 +215,8 @@ static void converse(size_t piece, long failing_allocation, struct conversation 
     talk->length = 0;
     talk->text[0] = '\0';
     hfa_ws_conn_init(&ws, &limits);
+    if (is_packing)
+        hfa_ws_conn_use_deflate(&ws, hfa_ws_deflate_new(&terms));
     for (size_t at = 0; at < wire_length; at += piece) {
         size_t length = wire_length - at < piece ? wire_length - at : piece;
         feed(&ws, wire + at, length, &failing_allocation, talk);
@@ -1104,9 +1109,235 @@ static void test_each_failing_allocation_costs_the_connection_alone(void **state
     }
 }
 
+/* ------------------------------------------------------------------ compression */
+
+/* RFC 7692 7.2.3: "Hello", and "Hello" again in a window that has it. */
+#define HELLO       "\xf2\x48\xcd\xc9\xc9\x07\x00"
+#define HELLO_AGAIN "\xf2\x00\x11\x00\x00"
+
+#define PACKED HFA_WS_RSV1
+
+static int begin_packed(void **state)
+{
+    begin(state);
+    terms = (struct hfa_ws_deflate_terms){
+        .server_window_bits = 12, .client_window_bits = 12, .memory_level = 5};
+    is_packing = true;
+    return 0;
+}
+
+static void test_packed_message_is_unpacked(void **state)
+{
+    add(FINAL | PACKED | TEXT, HFA_BYTES(HELLO));
+    add(FINAL | PACKED | BINARY, HFA_BYTES(HELLO));
+    assert_goes("text(Hello) binary(Hello)");
+}
+
+static void test_message_need_not_be_packed(void **state)
+{
+    add(FINAL | PACKED | TEXT, HFA_BYTES(HELLO));
+    add(FINAL | TEXT, HFA_BYTES("plain"));
+    add(FINAL | PACKED | TEXT, HFA_BYTES(HELLO_AGAIN));
+    assert_goes("text(Hello) text(plain) text(Hello)");
+}
+
+static void test_packed_message_may_be_cut_into_frames(void **state)
+{
+    add(PACKED | TEXT, HFA_BYTES("\xf2\x48\xcd"));
+    add(FINAL | PING, HFA_BYTES("?"));
+    add(CONTINUATION, HFA_BYTES(""));
+    add(FINAL | CONTINUATION, HFA_BYTES("\xc9\xc9\x07\x00"));
+    assert_goes("ping(?) >pong(?) text(Hello)");
+}
+
+static void test_blocks_of_every_kind_are_unpacked(void **state)
+{
+    add(FINAL | PACKED | TEXT, HFA_BYTES("\x00\x05\x00\xfa\xffHello\x00"));
+    add(FINAL | PACKED | TEXT, HFA_BYTES("\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"));
+    add(FINAL | PACKED | TEXT, HFA_BYTES("\x00"));
+    assert_goes("text(Hello) text(Hello) text()");
+}
+
+static void test_block_may_say_that_it_is_the_last_and_the_window_stays(void **state)
+{
+    add(FINAL | PACKED | TEXT, HFA_BYTES("\xf3\x48\xcd\xc9\xc9\x07\x00\x00"));
+    add(FINAL | PACKED | TEXT, HFA_BYTES(HELLO_AGAIN));
+    assert_goes("text(Hello) text(Hello)");
+}
+
+static void test_window_ends_with_its_message_when_that_was_agreed_on(void **state)
+{
+    terms.client_no_context_takeover = true;
+    add(FINAL | PACKED | TEXT, HFA_BYTES(HELLO));
+    add(FINAL | PACKED | TEXT, HFA_BYTES(HELLO));
+    add(FINAL | PACKED | TEXT, HFA_BYTES(HELLO_AGAIN));
+    assert_goes("text(Hello) text(Hello) fault(1002) >close(1002) end");
+}
+
+static void test_only_the_first_frame_of_a_message_says_that_it_is_packed(void **state)
+{
+    static const unsigned opcodes[] = {CLOSE, PING, PONG, CONTINUATION};
+    for (size_t i = 0; i < sizeof(opcodes) / sizeof(opcodes[0]); i++) {
+        begin_packed(state);
+        add(PACKED | TEXT, HFA_BYTES("\xf2\x48"));
+        add(FINAL | PACKED | opcodes[i], HFA_BYTES(""));
+        assert_goes("fault(1002) >close(1002) end");
+        begin_packed(state);
+        add(FINAL | PACKED | HFA_WS_RSV2 | TEXT, HFA_BYTES(HELLO));
+        assert_goes("fault(1002) >close(1002) end");
+    }
+}
+
+static void test_what_deflate_does_not_write_fails(void **state)
+{
+    add(FINAL | PACKED | BINARY, HFA_BYTES("\xff\xff\xff\xff"));
+    assert_goes("fault(1002) >close(1002) end");
+}
+
+static void test_text_is_judged_unpacked(void **state)
+{
+    add(FINAL | PACKED | TEXT, HFA_BYTES("\x00\x02\x00\xfd\xff\xc3\xa9\x00"));
+    add(FINAL | PACKED | TEXT, HFA_BYTES("\x00\x01\x00\xfe\xff\xc3\x00"));
+    assert_goes("text(\\xc3\\xa9) fault(1007) >close(1007) end");
+}
+
+/* A message of so many bytes of a kind, packed as a client might. */
+static struct hfa_bytes pack_run(size_t length)
+{
+    static char run[100000];
+    static char packed[100000];
+    size_t packed_length = 0;
+    struct hfa_ws_deflate *deflate = hfa_ws_deflate_new(&terms);
+    assert_non_null(deflate);
+    memset(run, 'x', sizeof(run));
+    assert_int_equal(hfa_ws_deflate_pack(deflate, (struct hfa_bytes){run, length}, packed,
+                                         sizeof(packed), &packed_length),
+                     HFA_OK);
+    hfa_ws_deflate_free(deflate);
+    return (struct hfa_bytes){packed, packed_length};
+}
+
+static void test_limit_counts_what_is_unpacked(void **state)
+{
+    static char run[100000];
+    struct conversation expected = {.length = 0};
+    memset(run, 'x', sizeof(run));
+    limits.message_size = 90000;
+    terms.client_no_context_takeover = true;
+    add(FINAL | PACKED | BINARY, pack_run(90000));
+    add(FINAL | PACKED | BINARY, pack_run(90001));
+    tell_what(&expected, "binary", (struct hfa_bytes){run, 90000});
+    tell(&expected, " fault(1009) >close(1009) end");
+    assert_goes(expected.text);
+    assert_true(wire_length < 1000);
+}
+
+static void test_bomb_takes_no_more_memory_than_a_message_may(void **state)
+{
+    struct hfa_ws_conn ws;
+    struct hfa_ws_event event;
+    size_t consumed;
+    limits.message_size = 5000;
+    add(FINAL | PACKED | BINARY, pack_run(100000));
+    hfa_ws_conn_init(&ws, &limits);
+    hfa_ws_conn_use_deflate(&ws, hfa_ws_deflate_new(&terms));
+    for (size_t at = 0; at + 1 < wire_length && ws.state == HFA_WS_STATE_OPEN; at += consumed) {
+        hfa_ws_conn_input(&ws, wire + at, 1, &consumed, &event);
+        assert_true(ws.buffer_capacity <= limits.message_size + 1);
+    }
+    assert_int_equal(event.code, HFA_WS_CLOSE_TOO_BIG);
+    assert_null(ws.buffer);
+    hfa_ws_conn_free(&ws);
+}
+
+static void test_packed_message_after_our_close_is_dropped(void **state)
+{
+    struct hfa_ws_conn ws;
+    struct hfa_ws_event event;
+    size_t consumed;
+    char out[HFA_WS_CONTROL_FRAME_MAX];
+    size_t length;
+    hfa_ws_conn_init(&ws, &limits);
+    hfa_ws_conn_use_deflate(&ws, hfa_ws_deflate_new(&terms));
+    assert_int_equal(
+        hfa_ws_conn_close(&ws, (struct hfa_ws_close){1000, HFA_BYTES("")}, out, &length), HFA_OK);
+    add(FINAL | PACKED | BINARY, HFA_BYTES("\xff\xff\xff\xff"));
+    add(FINAL | CLOSE, HFA_BYTES("\x03\xe8"));
+    assert_int_equal(hfa_ws_conn_input(&ws, wire, wire_length, &consumed, &event), HFA_OK);
+    assert_int_equal(event.type, HFA_WS_EVENT_CLOSE);
+    hfa_ws_conn_free(&ws);
+}
+
+/* What a client reads of a frame of ours, unpacked by `ws`, whose terms are the same both ways. */
+static void assert_packs(struct hfa_ws_conn *ws, struct hfa_bytes message, struct hfa_bytes payload)
+{
+    char out[1000];
+    size_t room, length, head_length;
+    struct hfa_ws_frame_head head;
+    struct hfa_ws_close fault;
+    assert_int_equal(hfa_ws_conn_pack_room(ws, message.length, &room), HFA_OK);
+    assert_true(room <= sizeof(out));
+    assert_int_equal(hfa_ws_conn_pack(ws, HFA_WS_OPCODE_TEXT, message, out, room, &length), HFA_OK);
+    assert_int_equal(
+        hfa_ws_frame_decode((struct hfa_bytes){out, length}, false, &head, &head_length, &fault),
+        HFA_OK);
+    assert_true(head.final && head.opcode == HFA_WS_OPCODE_TEXT);
+    assert_int_equal(head.reserved, HFA_WS_RSV1);
+    assert_int_equal(head.payload_length, payload.length);
+    assert_int_equal(head_length + head.payload_length, length);
+    assert_memory_equal(out + head_length, payload.data, payload.length);
+}
+
+static void test_messages_are_packed_in_one_window(void **state)
+{
+    struct hfa_ws_conn ws;
+    hfa_ws_conn_init(&ws, &limits);
+    hfa_ws_conn_use_deflate(&ws, hfa_ws_deflate_new(&terms));
+    assert_true(hfa_ws_conn_packs(&ws));
+    assert_packs(&ws, HFA_BYTES("Hello"), HFA_BYTES(HELLO));
+    assert_packs(&ws, HFA_BYTES("Hello"), HFA_BYTES(HELLO_AGAIN));
+    assert_packs(&ws, HFA_BYTES(""), HFA_BYTES("\x00"));
+    assert_packs(&ws, HFA_BYTES(""), HFA_BYTES("\x00"));
+    hfa_ws_conn_free(&ws);
+}
+
+static void test_each_message_is_packed_alone_when_that_was_agreed_on(void **state)
+{
+    struct hfa_ws_conn ws;
+    hfa_ws_conn_init(&ws, &limits);
+    terms.server_no_context_takeover = true;
+    hfa_ws_conn_use_deflate(&ws, hfa_ws_deflate_new(&terms));
+    assert_packs(&ws, HFA_BYTES("Hello"), HFA_BYTES(HELLO));
+    assert_packs(&ws, HFA_BYTES("Hello"), HFA_BYTES(HELLO));
+    hfa_ws_conn_free(&ws);
+}
+
+static void test_message_that_cannot_be_packed_smaller_has_room(void **state)
+{
+    static char noise[70000], out[80000];
+    size_t room, length;
+    struct hfa_ws_conn ws;
+    uint32_t random = 1;
+    for (size_t i = 0; i < sizeof(noise); i++) {
+        random = random * 1664525 + 1013904223;
+        noise[i] = (char)(random >> 24);
+    }
+    hfa_ws_conn_init(&ws, &limits);
+    hfa_ws_conn_use_deflate(&ws, hfa_ws_deflate_new(&terms));
+    for (size_t size = 1; size <= sizeof(noise); size = size * 3 + 1) {
+        assert_int_equal(hfa_ws_conn_pack_room(&ws, size, &room), HFA_OK);
+        assert_true(room <= sizeof(out));
+        assert_int_equal(hfa_ws_conn_pack(&ws, HFA_WS_OPCODE_BINARY,
+                                          (struct hfa_bytes){noise, size}, out, room, &length),
+                         HFA_OK);
+    }
+    hfa_ws_conn_free(&ws);
+}
+
 int main(void)
 {
-#define CONVERSATION(test) cmocka_unit_test_setup(test, begin)
+#define CONVERSATION(test)        cmocka_unit_test_setup(test, begin)
+#define PACKED_CONVERSATION(test) cmocka_unit_test_setup(test, begin_packed)
     const struct CMUnitTest tests[] = {
         CONVERSATION(test_messages_of_every_length_form_come_whole),
         CONVERSATION(test_messages_come_in_order),
@@ -1167,5 +1398,25 @@ int main(void)
         CONVERSATION(test_receiving_lasts_from_first_byte_to_last),
         CONVERSATION(test_each_failing_allocation_costs_the_connection_alone),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest packed_tests[] = {
+        PACKED_CONVERSATION(test_packed_message_is_unpacked),
+        PACKED_CONVERSATION(test_message_need_not_be_packed),
+        PACKED_CONVERSATION(test_packed_message_may_be_cut_into_frames),
+        PACKED_CONVERSATION(test_blocks_of_every_kind_are_unpacked),
+        PACKED_CONVERSATION(test_block_may_say_that_it_is_the_last_and_the_window_stays),
+        PACKED_CONVERSATION(test_window_ends_with_its_message_when_that_was_agreed_on),
+        PACKED_CONVERSATION(test_only_the_first_frame_of_a_message_says_that_it_is_packed),
+        PACKED_CONVERSATION(test_what_deflate_does_not_write_fails),
+        PACKED_CONVERSATION(test_text_is_judged_unpacked),
+        PACKED_CONVERSATION(test_limit_counts_what_is_unpacked),
+        PACKED_CONVERSATION(test_bomb_takes_no_more_memory_than_a_message_may),
+        PACKED_CONVERSATION(test_packed_message_after_our_close_is_dropped),
+        PACKED_CONVERSATION(test_messages_are_packed_in_one_window),
+        PACKED_CONVERSATION(test_each_message_is_packed_alone_when_that_was_agreed_on),
+        PACKED_CONVERSATION(test_message_that_cannot_be_packed_smaller_has_room),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (hfa_ws_deflate_is_available())
+        failed += cmocka_run_group_tests(packed_tests, NULL, NULL);
+    return failed;
 }

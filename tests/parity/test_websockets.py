@@ -1,6 +1,7 @@
 """WebSockets: handshakes, messages and the ways in which they end, as raw bytes."""
 
 import re
+import zlib
 
 import pytest
 
@@ -188,6 +189,105 @@ def test_the_scope(parity):
 
     request = HANDSHAKE[:-2] + b"sec-websocket-protocol: a, b,,c\r\n\r\n"
     parity(make, lambda wire: (wire.send(request), wire.rest())[1].split(b"\r\n")[0])
+
+
+class Packer:
+    """Messages as a client compresses them, in one window."""
+
+    def __init__(self, window_bits: int = 12) -> None:
+        self._stream = zlib.compressobj(wbits=-window_bits)
+
+    def __call__(self, message: bytes) -> bytes:
+        """The payload of a message."""
+        return (self._stream.compress(message) + self._stream.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def packed_frame(opcode: int, payload: bytes) -> bytes:
+    """A masked frame of a compressed message."""
+    return bytes([frame(opcode)[0] | 0x40]) + frame(opcode, payload)[1:]
+
+
+OFFERS = [
+    "permessage-deflate",
+    "permessage-deflate; client_max_window_bits",
+    "permessage-deflate; client_max_window_bits=15; server_max_window_bits=9",
+    "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+    'permessage-deflate; server_max_window_bits="10"',
+    "permessage-deflate; server_max_window_bits=8",
+    "permessage-deflate; server_max_window_bits=8, permessage-deflate",
+    "x-other, permessage-deflate; unknown, permessage-deflate; client_max_window_bits",
+    "Permessage-Deflate",
+]
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+def test_offers_of_compression_are_answered_alike(parity, offer):
+    request = HANDSHAKE[:-2] + f"sec-websocket-extensions: {offer}\r\n\r\n".encode()
+
+    def script(wire):
+        wire.send(request)
+        return wire.rest()
+
+    parity(connecting("receive", ACCEPT, {"type": "websocket.send", "text": "Hello" * 10},
+                      {"type": "websocket.send", "text": "Hello"},
+                      {"type": "websocket.send", "bytes": b""},
+                      {"type": "websocket.send", "bytes": bytes(range(100))}),
+           script, ws_per_message_deflate=True)  # fmt: skip
+
+
+def compressing(*frames: bytes, offer: str = "permessage-deflate"):
+    """Agree on compression, send frames, read until the server closes."""
+
+    def script(wire):
+        wire.send(HANDSHAKE[:-2] + f"sec-websocket-extensions: {offer}\r\n\r\n".encode())
+        head = wire.response()
+        for data in frames:
+            wire.send(data)
+        rest = wire.rest()
+        return head + (rest[:1] + rest[2:4] if rest[:1] == b"\x88" else rest)
+
+    return script
+
+
+def test_compressed_messages_arrive_whole(parity):
+    pack = Packer()
+    script = compressing(
+        packed_frame(1, pack("Grüße".encode())), packed_frame(2, pack(b"x" * 5000)),
+        frame(1, b"plain"), packed_frame(1, pack("Grüße".encode())), frame(8, b"\x03\xe8"),
+    )  # fmt: skip
+    outcome = parity(
+        connecting("receive", ACCEPT, *["receive"] * 5), script, ws_per_message_deflate=True
+    )
+    assert [event.get("text", event.get("bytes")) for event in outcome.seen[1:5]] == [
+        "Grüße", b"x" * 5000, "plain", "Grüße",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "data",
+    [packed_frame(1, b"\xff\xff"), packed_frame(1, b"\x00\x01\x00\xfe\xff\xff\x00"),
+     packed_frame(2, Packer()(b"x" * 2000)), packed_frame(9, b""), packed_frame(0, b"")],
+    ids=["not-deflate", "not-utf-8", "too-large", "ping", "continuation"],
+)  # fmt: skip
+def test_what_breaks_the_rules_of_compression_is_closed_with_the_same_code(parity, data):
+    def make(seen):
+        async def app(scope, receive, send):
+            await receive()
+            await send(ACCEPT)
+            event = await receive()
+            seen.append((event["type"], event["code"]))
+
+        return app
+
+    parity(make, compressing(data), logged=False, ws_per_message_deflate=True, ws_max_size=1000)
+
+
+def test_compression_can_be_switched_off(parity):
+    outcome = parity(
+        connecting("receive", ACCEPT, {"type": "websocket.send", "text": "Hello"}),
+        compressing(), ws_per_message_deflate=False,
+    )  # fmt: skip
+    assert b"extensions" not in outcome.wire.lower()
 
 
 def test_an_upgrade_to_something_else_is_an_ordinary_request(parity):

@@ -222,7 +222,7 @@ def test_early_hints_come_before_the_response(serve: Run, version: str) -> None:
 class WebSocketStream:
     """A WebSocket on a stream (RFC 8441), in short frames."""
 
-    def __init__(self, connection: Http2Connection) -> None:
+    def __init__(self, connection: Http2Connection, *fields: tuple[str, str]) -> None:
         connection.get()  # the server's settings are here now
         settings = connection.h2.remote_settings
         assert settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL] == 1
@@ -231,12 +231,14 @@ class WebSocketStream:
             [
                 (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"),
                 (":path", "/ws"), (":authority", "localhost"), ("sec-websocket-version", "13"),
+                *fields,
             ],
             ends=False,
         )  # fmt: skip
 
-    def send(self, opcode: int, payload: bytes) -> None:
-        data = struct.pack("!BBI", 0x80 | opcode, 0x80 | len(payload), 0) + payload
+    def send(self, opcode: int, payload: bytes, *, packed: bool = False) -> None:
+        first = 0x80 | 0x40 * packed | opcode
+        data = struct.pack("!BBI", first, 0x80 | len(payload), 0) + payload
         self.connection.send_body(self.stream, data, ends=False)
 
     def receive(self) -> tuple[int, bytes]:
@@ -257,6 +259,19 @@ def test_websocket_is_opened_by_an_extended_connect(serve: Run) -> None:
         assert websocket.receive() == (8, struct.pack("!H", 1000))
         assert connection.answer(websocket.stream).is_whole
     server.wait_for_output("left WebSocket with 1000")
+
+
+def test_websocket_agrees_on_compression(serve: Run) -> None:
+    hello, again = b"\xf2\x48\xcd\xc9\xc9\x07\x00", b"\xf2\x00\x11\x00\x00"
+    with Http2Connection(serve("main:app").port, validates=False) as connection:
+        offer = ("sec-websocket-extensions", "permessage-deflate; client_max_window_bits")
+        websocket = WebSocketStream(connection, offer)
+        assert dict(connection.head(websocket.stream).headers)["sec-websocket-extensions"] == (
+            "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
+        )
+        for payload in (hello, again):
+            websocket.send(1, payload, packed=True)
+            assert websocket.receive() == (1, payload)
 
 
 def test_end_of_the_stream_is_a_lost_websocket(serve: Run) -> None:
