@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 from . import sdist
-from .over_socket import outcomes, usage
+from .over_socket import outcomes, paths, usage
 from .over_socket.settings import Settings
 from .suites import SUITES, Suite
 from .verdict import conditions, judge, read_excused
@@ -112,9 +112,9 @@ def main(arguments: list[str]) -> int:
         report = str(Path(temporary) / "outcomes")
         settings = dataclasses.replace(settings, report=report)
         status = run_pytest(suite, settings, root, jobs, pytest_arguments)
-        seen, use = outcomes.read(report), usage.read(report)
+        seen, use, share = outcomes.read(report), usage.read(report), paths.read(report)
     excused = read_excused(conditions(suite, settings, is_root=os.geteuid() == 0))
-    verdict = judge(suite, settings, seen, use, excused, complete=not pytest_arguments)
+    verdict = judge(suite, settings, seen, use, share, excused, complete=not pytest_arguments)
     if status not in PYTEST_RAN:
         verdict.problems.append(f"pytest ended with status {status}")
     where = "in process" if not settings.over_socket else f"over {settings.server}"

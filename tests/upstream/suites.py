@@ -18,6 +18,7 @@ class Suite:
         http: floor on the HTTP responses that arrive over a socket in a complete run.
         websockets: the same for WebSocket handshakes.
         apps: floor on the `fastapi.FastAPI` instances created in a complete run.
+        compiled: floor on the share of requests that plans answer in a complete run, in percent.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Suite:
     http: int
     websockets: int
     apps: int
+    compiled: int
 
 
 SUITES = {
@@ -42,6 +44,7 @@ SUITES = {
             http=5180,
             websockets=123,
             apps=1,
+            compiled=45,
         ),
         Suite(
             name="starlette",
@@ -53,6 +56,7 @@ SUITES = {
             http=1360,
             websockets=150,
             apps=0,
+            compiled=0,
         ),
     )
 }

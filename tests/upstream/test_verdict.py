@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from .over_socket.paths import Share
 from .over_socket.settings import Settings
 from .suites import SUITES, Suite
 from .verdict import Verdict, conditions, judge, read_excused
 
-SUITE = Suite("demo", "1.0", "", (), tests=2, http=2, websockets=1, apps=1)
+SUITE = Suite("demo", "1.0", "", (), tests=2, http=2, websockets=1, apps=1, compiled=60)
 OVER_UVICORN = Settings(server="uvicorn")
 GOOD_USE = Counter(http=2, websocket=1)
+GOOD_SHARE = Share(compiled=2)
 PASSED = {"a": "passed", "b": "passed"}
 
 
@@ -23,8 +25,9 @@ def judged(
     excused: dict[str, str] | None = None,
     settings: Settings = OVER_UVICORN,
     complete: bool = True,
+    share: Share = GOOD_SHARE,
 ) -> Verdict:
-    return judge(SUITE, settings, outcomes, use, excused or {}, complete=complete)
+    return judge(SUITE, settings, outcomes, use, share, excused or {}, complete=complete)
 
 
 def test_run_that_passes_and_crossed_the_socket_is_good() -> None:
@@ -69,6 +72,24 @@ def test_class_mode_without_our_applications_is_a_problem() -> None:
     settings = Settings(server="none", install=True)
     assert judged(PASSED, Counter(), settings=settings).problems
     assert judged(PASSED, Counter(app_installed=1), settings=settings).problems == []
+
+
+def test_complete_run_with_too_few_compiled_requests_is_a_problem() -> None:
+    settings = Settings(server="hyper")
+    share = Share(compiled=59, left=Counter({"a reason": 30, "another": 11}))
+    verdict = judged(PASSED, settings=settings, share=share)
+    assert verdict.problems == ["59.0 % of the requests compiled, at least 60 % expected"]
+    assert judged(PASSED, settings=settings, share=share, complete=False).problems == []
+    assert judged(PASSED, settings=OVER_UVICORN, share=Share()).problems == []
+
+
+def test_report_tells_the_share_of_compiled_requests_and_why_the_rest_is_not() -> None:
+    share = Share(compiled=3, left=Counter({"rare": 1, "frequent": 4}))
+    assert share.lines() == [
+        "3 of 8 requests compiled (37.5 %)",
+        "  4 not: frequent",
+        "  1 not: rare",
+    ]
 
 
 def test_conditions_name_the_server_and_how_it_is_used() -> None:

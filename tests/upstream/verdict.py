@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .over_socket import usage
 from .over_socket.outcomes import FAILED, PASSED
+from .over_socket.paths import Share
 from .over_socket.settings import Settings
 from .suites import Suite
 
@@ -56,6 +57,7 @@ class Verdict:
 
     outcomes: Counter[str]
     use: Counter[str]
+    share: Share = field(default_factory=Share)
     failed_excused: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     now_pass: list[str] = field(default_factory=list)
@@ -66,6 +68,7 @@ class Verdict:
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.items())
         lines = [f"{counts}; excused of the failed: {len(self.failed_excused)}"]
         lines.append(", ".join(f"{name}: {count}" for name, count in sorted(self.use.items())))
+        lines += self.share.lines()
         lines += [f"failed and not excused: {test_id}" for test_id in self.failed]
         lines += [f"now passes, remove from excused.txt: {test_id}" for test_id in self.now_pass]
         lines += [f"error: {problem}" for problem in self.problems]
@@ -77,6 +80,7 @@ def judge(
     settings: Settings,
     outcomes: dict[str, str],
     use: Counter[str],
+    share: Share,
     excused: dict[str, str],
     *,
     complete: bool,
@@ -86,7 +90,7 @@ def judge(
     Args:
         complete: the whole suite ran; of a selection only a use above zero is asked.
     """
-    verdict = Verdict(outcomes=Counter(outcomes.values()), use=use)
+    verdict = Verdict(outcomes=Counter(outcomes.values()), use=use, share=share)
     for test_id, outcome in sorted(outcomes.items()):
         if outcome == FAILED:
             known = test_id in excused
@@ -107,6 +111,10 @@ def judge(
             verdict.problems.append(f"{use[usage.IN_PROCESS]} requests did not cross the socket")
     if settings.install and suite.apps:
         floors.append(("hyperfastapi applications", use[usage.APP_INSTALLED], suite.apps))
+    if settings.compiles and complete and share.percent < suite.compiled:
+        verdict.problems.append(
+            f"{share.percent:.1f} % of the requests compiled, at least {suite.compiled} % expected"
+        )
     for name, count, floor in floors:
         needed = floor if complete else min(floor, 1)
         if count < needed:

@@ -6,7 +6,7 @@ chosen by `settings.Settings`:
 
 - `class_mode`: `fastapi.FastAPI` is hyperfastapi's class;
 - `client`: TestClient's HTTP and WebSocket traffic crosses a TCP socket to a server in a thread;
-- `outcomes` and `usage`: what happened, written for the runner.
+- `outcomes`, `usage` and `paths`: what happened, written for the runner.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from . import usage
+from . import paths, usage
 from .outcomes import OutcomeWriter
 from .settings import VARIABLE, Settings
 
@@ -34,6 +34,8 @@ def _install() -> None:
         from . import class_mode
 
         class_mode.install()
+    if _settings.compiles:
+        paths.record()
     if _settings.over_socket:
         from . import client
 
@@ -54,6 +56,8 @@ def pytest_unconfigure() -> None:
         _pool.stop_all()
     if _settings.report:
         usage.write(_settings.report)
+        if _settings.compiles:
+            paths.write(_settings.report)
 
 
 def pytest_report_header() -> str:

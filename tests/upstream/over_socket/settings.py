@@ -37,6 +37,11 @@ class Settings:
     def over_socket(self) -> bool:
         return self.server != "none"
 
+    @property
+    def compiles(self) -> bool:
+        """Whether applications of FastAPI's get compiled routes."""
+        return self.install or self.server == "hyper"
+
     def environment(self) -> dict[str, str]:
         """The variables that carry these settings to pytest and to its workers."""
         return {VARIABLE: json.dumps(asdict(self))}
