@@ -51,13 +51,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(OutcomeWriter(_settings.report), "upstream-outcomes")
 
 
-def pytest_unconfigure() -> None:
-    if _pool is not None:
-        _pool.stop_all()
+def pytest_sessionfinish() -> None:
+    """Write what happened while pytest-xdist still waits for this process: later it may kill it."""
     if _settings.report:
         usage.write(_settings.report)
         if _settings.compiles:
             paths.write(_settings.report)
+
+
+def pytest_unconfigure() -> None:
+    if _pool is not None:
+        _pool.stop_all()
 
 
 def pytest_report_header() -> str:
