@@ -48,6 +48,14 @@ struct hfa_run;
     X(respond)                                                                                     \
     X(bare_stack)                                                                                  \
     X(unwind)                                                                                      \
+    X(enter)                                                                                       \
+    X(exit_stack)                                                                                  \
+    X(stack_of)                                                                                    \
+    X(show_exits)                                                                                  \
+    X(leave)                                                                                       \
+    X(no_response)                                                                                 \
+    X(not_awaited)                                                                                 \
+    X(shield)                                                                                      \
     X(solve)                                                                                       \
     X(response_type)                                                                               \
     X(response_call)                                                                               \

@@ -130,7 +130,9 @@ static bool read_frame(PyObject *from, struct hfa_frame *frame)
 {
     PyObject *parameters = NULL;
 
-    if (!read_object(from, "call", &frame->call) ||
+    int entry;
+
+    if (!read_object(from, "call", &frame->call) || !read_object(from, "invoke", &frame->invoke) ||
         !read_object(from, "original_call", &frame->original_call) ||
         !read_object(from, "dependant", &frame->dependant) ||
         !read_object(from, "kwnames", &frame->kwnames) ||
@@ -141,7 +143,9 @@ static bool read_frame(PyObject *from, struct hfa_frame *frame)
         !read_unsigned(from, "subtree", &frame->subtree) ||
         !read_bool(from, "use_cache", &frame->use_cache) ||
         !read_bool(from, "is_async", &frame->is_async) ||
-        !read_bool(from, "is_pure", &frame->is_pure) ||
+        !read_bool(from, "is_pure", &frame->is_pure) || !read_int(from, "entry", &entry) ||
+        !read_bool(from, "leaves_early", &frame->leaves_early) ||
+        !read_bool(from, "makes_anywhere", &frame->makes_anywhere) ||
         !read_int(from, "request_slot", &frame->request_slot) ||
         !read_int(from, "connection_slot", &frame->connection_slot) ||
         !read_int(from, "response_slot", &frame->response_slot) ||
@@ -151,6 +155,7 @@ static bool read_frame(PyObject *from, struct hfa_frame *frame)
         Py_XDECREF(parameters);
         return false;
     }
+    frame->entry = (enum hfa_entry)entry;
     bool good = PyTuple_Check(frame->kwnames);
     if (!good)
         PyErr_SetString(PyExc_TypeError, "kwnames has to be a tuple");
@@ -182,13 +187,14 @@ static bool check_frame(const struct hfa_plan *plan, size_t index)
                 is_slot(frame->response_slot, frame->value_count) &&
                 is_slot(frame->background_slot, frame->value_count) &&
                 is_slot(frame->scopes_slot, frame->value_count) &&
-                frame->cache_slot < plan->cache_count && frame->subtree <= index;
+                frame->cache_slot < plan->cache_count && frame->subtree <= index &&
+                frame->entry <= HFA_ENTRY_ASYNC;
 
     if (frame->parent >= 0)
         good = good && (size_t)frame->parent > index && (size_t)frame->parent < plan->frame_count &&
                is_slot(frame->parent_slot, plan->frames[frame->parent].value_count);
     else
-        good = good && index == plan->frame_count - 1;
+        good = good && index == plan->frame_count - 1 && frame->entry == HFA_ENTRY_NONE;
     for (size_t i = 0; i < frame->parameter_count && good; i++) {
         const struct hfa_parameter *parameter = &frame->parameters[i];
         if (parameter->source == HFA_SOURCE_DELEGATED)
@@ -293,6 +299,8 @@ static bool read_plan(PyObject *from, struct hfa_plan *plan)
     for (size_t i = 0; i < plan->frame_count; i++) {
         if (plan->frames[i].request_slot >= 0 || plan->frames[i].connection_slot >= 0)
             plan->needs_request = true;
+        if (plan->frames[i].entry != HFA_ENTRY_NONE)
+            plan->entry_count++;
     }
     plan->starts_async = plan->frames[0].is_async;
     plan->is_endpoint_async = plan->frames[plan->frame_count - 1].is_async;
@@ -405,6 +413,7 @@ static void clear_parameter(struct hfa_parameter *parameter)
 static int traverse_frame(const struct hfa_frame *frame, visitproc visit, void *arg)
 {
     Py_VISIT(frame->call);
+    Py_VISIT(frame->invoke);
     Py_VISIT(frame->original_call);
     Py_VISIT(frame->dependant);
     Py_VISIT(frame->scopes);
@@ -448,6 +457,7 @@ static int plan_clear(PyObject *self)
         PyMem_Free(frame->parameters);
         frame->parameters = NULL;
         Py_CLEAR(frame->call);
+        Py_CLEAR(frame->invoke);
         Py_CLEAR(frame->original_call);
         Py_CLEAR(frame->dependant);
         Py_CLEAR(frame->kwnames);

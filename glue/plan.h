@@ -70,8 +70,16 @@ struct hfa_parameter {
     PyObject *default_value;   /* owned; NULL: a fresh one has to be asked for */
 };
 
+/* What a callable gives: its value, or (a dependency that yields) a context manager. */
+enum hfa_entry {
+    HFA_ENTRY_NONE,
+    HFA_ENTRY_SYNC,  /* entered and left in worker threads */
+    HFA_ENTRY_ASYNC, /* awaited */
+};
+
 struct hfa_frame {
-    PyObject *call;          /* owned: what is called, overrides applied */
+    PyObject *call;          /* owned: the dependency's callable, overrides applied */
+    PyObject *invoke;        /* owned: what is called in its place, mostly itself */
     PyObject *original_call; /* owned: dependant.call, the key in dependency_overrides */
     PyObject *dependant;     /* owned */
     PyObject *kwnames;       /* owned tuple of str */
@@ -85,6 +93,9 @@ struct hfa_frame {
     bool use_cache;
     bool is_async;
     bool is_pure; /* extracting its parameters runs no code of the user: any thread may */
+    enum hfa_entry entry;
+    bool leaves_early;   /* before the response is sent (scope="function") */
+    bool makes_anywhere; /* making the context manager runs no code of the user */
     int request_slot, response_slot, background_slot, scopes_slot; /* -1: not asked for */
     int connection_slot;
     size_t parameter_count;
@@ -107,7 +118,8 @@ struct hfa_plan {
     struct hfa_frame *frames; /* owned; in the order of their calls, the endpoint last */
     unsigned value_count;     /* of all frames, free places included */
     unsigned cache_count;
-    bool needs_request; /* some frame takes the Request or the connection */
+    unsigned entry_count; /* frames that yield */
+    bool needs_request;   /* some frame takes the Request or the connection */
     bool starts_async;
     bool is_endpoint_async;
 
@@ -129,7 +141,8 @@ struct hfa_plan {
     PyObject *to_json_values;    /* owned tuple */
     PyObject *make_response;     /* owned: (content, status or None, background) -> Response */
 
-    struct hfa_job_site site; /* what the pool has learnt of the `def` steps */
+    struct hfa_job_site site;      /* what the pool has learnt of the `def` steps */
+    struct hfa_job_site exit_site; /* and of leaving what has yielded */
 
     PyObject *info;          /* owned: the route compiler's own object, given to its functions */
     PyObject *overrides_of;  /* owned: the dict that holds "dependency_overrides", or None */

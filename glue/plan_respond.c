@@ -2,6 +2,7 @@
  */
 #include "await.h"
 #include "plan_run.h"
+#include "run_exits.h"
 #include "scope.h"
 #include "server_object.h"
 
@@ -352,6 +353,12 @@ int hfa_run_send_response(struct hfa_run *run, PyObject *response)
     int result = -1;
 
     Py_XSETREF(run->response, Py_NewRef(response));
+    int leaves_first = hfa_run_leaves_first(run);
+    if (leaves_first != 0) {
+        run->has_response = true;
+        run->phase = HFA_RUN_LEAVES_EARLY;
+        return leaves_first < 0 ? -1 : 0;
+    }
     if (!has_plain_call(run, response))
         return send_by_itself(run, response);
     status = PyObject_GetAttr(response, state->str_status_code);
@@ -467,8 +474,11 @@ static int respond_json(struct hfa_run *run, struct hfa_bytes body, PyObject *ob
         return -1;
     if (out.status == 0)
         out.status = 200;
-    if (out.status < 200 || out.status == 204 || out.status == 205 || out.status == 304 ||
-        out.status > 999 || needs_middleware(run, &out))
+    int leaves_first = hfa_run_leaves_first(run);
+    if (leaves_first < 0)
+        return -1;
+    if (leaves_first > 0 || out.status < 200 || out.status == 204 || out.status == 205 ||
+        out.status == 304 || out.status > 999 || needs_middleware(run, &out))
         return respond_as_object(
             run, out.status,
             object != NULL ? Py_NewRef(object)

@@ -1,6 +1,7 @@
 #include "plan_run.h"
 
 #include "await.h"
+#include "run_exits.h"
 #include "scope.h"
 #include "server_object.h"
 #include "task.h"
@@ -41,6 +42,7 @@ int hfa_run_await(struct hfa_run *run, PyObject *object)
 void hfa_run_keep_exception(struct hfa_run *run)
 {
     Py_XSETREF(run->exception, hfa_take_exception());
+    Py_CLEAR(run->manager);
     run->phase = HFA_RUN_FAILS;
 }
 
@@ -106,7 +108,7 @@ int hfa_run_need_request(struct hfa_run *run)
         run->body == NULL ? Py_None : run->body,
         run->body == NULL || run->body == run->body_bytes ? Py_False : Py_True, NULL);
     Py_DECREF(params);
-    return run->request == NULL ? -1 : 0;
+    return run->request == NULL ? -1 : hfa_run_show_exits(run);
 }
 
 /* One part of the body, mostly the only one. Takes `piece`, NULL with an exception. */
@@ -179,8 +181,16 @@ static enum hfa_progress after_response(struct hfa_run *run)
             hfa_run_keep_exception(run);
         return HFA_PROGRESS_AWAITS;
     }
-    if (run->request != NULL) {
-        run->phase = HFA_RUN_UNWINDS;
+    run->is_awaited = true;
+    run->phase = HFA_RUN_LEAVES;
+    return HFA_PROGRESS_AWAITS;
+}
+
+/* The exit stack around FastAPI's route. */
+static enum hfa_progress unwind(struct hfa_run *run)
+{
+    if (run->request != NULL && !run->has_unwound) {
+        run->has_unwound = true;
         PyObject *unwinding = PyObject_CallOneArg(run->application->hooks.unwind, run->scope);
         if (unwinding == NULL)
             hfa_run_keep_exception(run);
@@ -207,7 +217,7 @@ static enum hfa_progress proceed(struct hfa_run *run)
             break;
         case HFA_RUN_PARSES:
             status = hfa_run_parse_body(run);
-            if (status == 0 && run->plan->needs_request && hfa_run_need_body(run) < 0)
+            if (status == 0 && hfa_run_shows_request(run) && hfa_run_need_body(run) < 0)
                 status = -1;
             run->phase = HFA_RUN_EXTRACTS;
             break;
@@ -220,6 +230,13 @@ static enum hfa_progress proceed(struct hfa_run *run)
         case HFA_RUN_RESPONDS:
             status = hfa_run_respond(run);
             break;
+        case HFA_RUN_LEAVES_EARLY:
+        case HFA_RUN_LEAVES:
+            progress = hfa_run_leave_step(run);
+            break;
+        case HFA_RUN_SENDS:
+            status = hfa_run_send_response(run, run->response);
+            break;
         case HFA_RUN_STARTED:
             status = hfa_run_send_body(run);
             break;
@@ -227,6 +244,12 @@ static enum hfa_progress proceed(struct hfa_run *run)
             progress = after_response(run);
             break;
         case HFA_RUN_UNWINDS:
+            progress = unwind(run);
+            break;
+        case HFA_RUN_THROWS_EARLY:
+        case HFA_RUN_THROWS:
+            status = hfa_run_caught(run);
+            break;
         case HFA_RUN_ENDS:
             progress = HFA_PROGRESS_DONE;
             break;
@@ -248,6 +271,8 @@ static enum hfa_progress proceed(struct hfa_run *run)
 /* What was awaited has ended: takes `value`, NULL with an exception. */
 void hfa_run_after_await(struct hfa_run *run, PyObject *value)
 {
+    if (run->shield != NULL && hfa_run_lift_shield(run) < 0)
+        Py_CLEAR(value);
     bool is_frames = run->awaits_frame;
     bool is_solution = run->awaits_solution;
 
@@ -298,6 +323,8 @@ void hfa_run_let_go(struct hfa_run *run)
     Py_CLEAR(run->task);
     if (run->in_worker)
         return;
+    Py_CLEAR(run->manager);
+    hfa_run_clear_exits(run);
     hfa_run_clear_values(run);
     Py_CLEAR(run->request);
     Py_CLEAR(run->scope);

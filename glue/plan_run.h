@@ -29,17 +29,29 @@ enum hfa_run_state {
 
 /* What is due next. */
 enum hfa_run_phase {
-    HFA_RUN_READS,    /* the body has to be read */
-    HFA_RUN_PARSES,   /* it has been read */
-    HFA_RUN_EXTRACTS, /* parameters of frame `frame` */
-    HFA_RUN_CALLS,    /* its callable */
-    HFA_RUN_RESPONDS, /* the endpoint has returned */
-    HFA_RUN_STARTED,  /* response.start is sent (ASGI), the body is due */
-    HFA_RUN_SENT,     /* the response is sent; background tasks are due */
-    HFA_RUN_UNWINDS,  /* exit stacks that the user's code has put something on */
-    HFA_RUN_FAILS,    /* `exception` has to be answered */
-    HFA_RUN_RESUMES,  /* `response` has to be sent through the middleware stack */
-    HFA_RUN_ENDS,     /* the last await: what comes of it is the run's end */
+    HFA_RUN_READS,        /* the body has to be read */
+    HFA_RUN_PARSES,       /* it has been read */
+    HFA_RUN_EXTRACTS,     /* parameters of frame `frame` */
+    HFA_RUN_CALLS,        /* its callable */
+    HFA_RUN_RESPONDS,     /* the endpoint has returned */
+    HFA_RUN_LEAVES_EARLY, /* `response` is made: dependencies of the function are left */
+    HFA_RUN_SENDS,        /* `response` is due */
+    HFA_RUN_STARTED,      /* response.start is sent (ASGI), the body is due */
+    HFA_RUN_SENT,         /* the response is sent; background tasks are due */
+    HFA_RUN_LEAVES,       /* the response was awaited: dependencies of the request are left */
+    HFA_RUN_UNWINDS,      /* the outermost exit stack, if the user's code has put something on it */
+    HFA_RUN_THROWS_EARLY, /* an exception is thrown into dependencies of the function */
+    HFA_RUN_THROWS,       /* into those of the request */
+    HFA_RUN_FAILS,        /* `exception` has to be answered */
+    HFA_RUN_RESUMES,      /* `response` has to be sent through the middleware stack */
+    HFA_RUN_ENDS,         /* the last await: what comes of it is the run's end */
+};
+
+/* A dependency that has yielded. */
+struct hfa_run_exit {
+    PyObject *manager; /* owned: its context manager */
+    bool is_async;
+    bool is_early; /* of the function, not of the request */
 };
 
 struct hfa_run {
@@ -72,13 +84,22 @@ struct hfa_run {
     PyObject *context;                /* owned: what steps in worker threads copy */
     PyObject *exception;              /* owned */
     PyObject *future;                 /* owned: what the task waits on while a worker works */
+    PyObject *manager;                /* owned: of the current frame, until it has yielded */
+    PyObject *shield;                 /* owned: AnyIO's scope around a worker's steps, or NULL */
+    struct hfa_run_exit *exits; /* owned: places for all that yield; NULL as long as none has */
     struct hfa_job job;
     enum hfa_run_state state;
     enum hfa_run_phase phase;
     unsigned frame;
+    unsigned exit_count;
     uint64_t failed; /* frames with invalid parameters, in themselves or below */
     bool is_driven;  /* somebody steps the run as a coroutine */
     bool in_worker;
+    bool is_orphaned;  /* the task was cancelled while a worker worked: its result is dropped */
+    bool has_response; /* `response` was made before it is due */
+    bool has_left_early, has_left; /* the exit stacks of the function, of the request */
+    bool is_awaited;               /* the response was, with its background */
+    bool has_unwound;
     bool is_validated; /* the response model has been applied to `result` */
     bool response_started;
     bool is_disconnected;
@@ -124,9 +145,10 @@ void hfa_run_abandon(struct hfa_run *run);
 PyObject *hfa_run_resume(struct hfa_application *application, PyObject *scope, PyObject *receive,
                          PyObject *send);
 
-/* For the parts of a run: plan_run.c has the machine, run_steps.c the frames, run_work.c worker
- * threads, run_resume.c FastAPI's handlers, run_coroutine.c the coroutine, run_object.c the object,
- * plan_extract.c parameters and bodies, plan_respond.c responses. */
+/* For the parts of a run: plan_run.c has the machine, run_steps.c the frames, run_exits.h what
+ * yields, run_work.c worker threads, run_resume.c FastAPI's handlers, run_coroutine.c the
+ * coroutine, run_object.c the object, plan_extract.c parameters and bodies, plan_respond.c
+ * responses. */
 
 /* How far the run went. */
 enum hfa_progress {
@@ -170,6 +192,9 @@ enum hfa_progress hfa_run_call_step(struct hfa_run *run);
 int hfa_run_take_solution(struct hfa_run *run, PyObject *solution);
 /* Hands the run to a worker thread. */
 enum hfa_progress hfa_run_hand_to_worker(struct hfa_run *run);
+
+/* Runs one call of the user's in a copy of the request's context. In a worker. */
+PyObject *hfa_run_call_in_copy(struct hfa_run *run, PyObject *(*call)(struct hfa_run *));
 
 /* Answers run->exception, or has FastAPI answer it. */
 enum hfa_progress hfa_run_fail(struct hfa_run *run);

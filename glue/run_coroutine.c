@@ -2,6 +2,7 @@
 #include "run_coroutine.h"
 
 #include "await.h"
+#include "run_exits.h"
 
 /* False with an exception set when the coroutine cannot be stepped now. */
 static bool can_step(const struct hfa_run *run)
@@ -119,7 +120,13 @@ static PyObject *method_throw(PyObject *self, PyObject *const *args, Py_ssize_t 
             outcome = after_step(run, outcome, stepped, &result);
         }
     } else {
-        outcome = hfa_await_throw(run->awaiting, args, count, &stepped);
+        int shielded = run->in_worker ? hfa_run_shield(run, args[0]) : 0;
+        if (shielded > 0)
+            outcome = PyIter_Send(run->awaiting, Py_None, &stepped);
+        else if (shielded < 0)
+            outcome = PYGEN_ERROR;
+        else
+            outcome = hfa_await_throw(run->awaiting, args, count, &stepped);
         outcome = after_step(run, outcome, stepped, &result);
     }
     Py_DECREF(run);

@@ -1,6 +1,7 @@
 /* A run as an object: made, traversed, recycled. */
 #include "plan_run.h"
 #include "run_coroutine.h"
+#include "run_exits.h"
 #include "server_object.h"
 
 static struct hfa_run *new_run(struct hfa_application *application, struct hfa_plan *plan,
@@ -161,6 +162,10 @@ static int run_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(run->context);
     Py_VISIT(run->exception);
     Py_VISIT(run->future);
+    Py_VISIT(run->manager);
+    Py_VISIT(run->shield);
+    for (unsigned i = 0; i < run->exit_count; i++)
+        Py_VISIT(run->exits[i].manager);
     for (size_t i = 0; i < run->owned_count; i++)
         Py_VISIT(run->values[i]);
     return 0;
@@ -192,6 +197,9 @@ static int run_clear(PyObject *self)
     Py_CLEAR(run->context);
     Py_CLEAR(run->exception);
     Py_CLEAR(run->future);
+    Py_CLEAR(run->manager);
+    Py_CLEAR(run->shield);
+    hfa_run_clear_exits(run);
     hfa_run_clear_values(run);
     return 0;
 }
@@ -208,6 +216,7 @@ static void run_dealloc(PyObject *self)
     Py_CLEAR(run->headers);
     Py_CLEAR(run->path);
     PyMem_Free((void *)run->entered.fields);
+    PyMem_Free(run->exits);
     if (run->values != run->inline_values)
         PyMem_Free(run->values);
     Py_CLEAR(run->plan);

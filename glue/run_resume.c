@@ -1,5 +1,6 @@
 /* What a run leaves to FastAPI's own handlers and to the application's middleware stack. */
 #include "plan_run.h"
+#include "run_exits.h"
 #include "server_object.h"
 
 /* FastAPI's own handlers, where they answer without the request. 1 answered, 0 not, -1: the answer
@@ -77,12 +78,16 @@ static PyObject *respond_inside(struct hfa_run *run)
 
 enum hfa_progress hfa_run_fail(struct hfa_run *run)
 {
+    if (run->in_worker)
+        run->is_orphaned = true;
+    enum hfa_progress leaving = hfa_run_throw(run);
+    if (leaving != HFA_PROGRESS_DONE)
+        return leaving;
     bool is_exception = PyObject_IsInstance(run->exception, PyExc_Exception) == 1;
-
     PyErr_Clear();
     if (run->call != NULL && run->call->response_started)
         run->response_started = true;
-    if (!is_exception || run->in_worker) /* a worker uses the run: there is nothing to go on with */
+    if (!is_exception)
         return HFA_PROGRESS_DONE;
     if (!run->response_started && !run->is_answered) {
         run->is_answered = true;

@@ -1,6 +1,7 @@
 /* The frames of a run, one after the other: extract, call, put the result where it is wanted. */
 #include "await.h"
 #include "plan_run.h"
+#include "run_exits.h"
 
 const struct hfa_frame *hfa_run_frame(const struct hfa_run *run)
 {
@@ -17,6 +18,8 @@ void hfa_run_store(struct hfa_run *run, PyObject *value)
 {
     const struct hfa_frame *frame = hfa_run_frame(run);
 
+    if (run->manager != NULL)
+        hfa_run_keep_entered(run);
     if (hfa_run_is_at_endpoint(run)) {
         Py_XSETREF(run->result, value);
         run->phase = HFA_RUN_RESPONDS;
@@ -139,7 +142,7 @@ PyObject *hfa_run_call_frame(struct hfa_run *run)
 {
     const struct hfa_frame *frame = hfa_run_frame(run);
 
-    return PyObject_Vectorcall(frame->call, run->values + frame->first,
+    return PyObject_Vectorcall(frame->invoke, run->values + frame->first,
                                PY_VECTORCALL_ARGUMENTS_OFFSET,
                                frame->value_count == 0 ? NULL : frame->kwnames);
 }
@@ -166,7 +169,7 @@ static int raise_request_error(struct hfa_run *run)
 
 int hfa_run_extract_step(struct hfa_run *run)
 {
-    if (run->plan->needs_request && hfa_run_need_request(run) < 0)
+    if (hfa_run_shows_request(run) && hfa_run_need_request(run) < 0)
         return -1;
     int holds = hfa_run_overrides_hold(run);
     if (holds < 0)
@@ -191,6 +194,8 @@ enum hfa_progress hfa_run_call_step(struct hfa_run *run)
         hfa_run_keep_exception(run);
         return HFA_PROGRESS_AWAITS;
     }
+    if (frame->entry != HFA_ENTRY_NONE)
+        return hfa_run_enter_step(run);
     if (!frame->is_async)
         return hfa_run_hand_to_worker(run);
     if (!run->is_driven)

@@ -1,5 +1,6 @@
 /* The `def` steps of a run, in worker threads. */
 #include "plan_run.h"
+#include "run_exits.h"
 #include "server_object.h"
 
 /* AnyIO's own worker threads have seen to it that no library is known to run there. */
@@ -11,7 +12,7 @@ static int enter_context(const struct hfa_run *run, PyObject *context)
 }
 
 /* One sync callable in a copy of the request's context, as anyio does. */
-static PyObject *call_in_copy(struct hfa_run *run)
+PyObject *hfa_run_call_in_copy(struct hfa_run *run, PyObject *(*call)(struct hfa_run *))
 {
     PyObject *context = PyContext_Copy(run->context);
     PyObject *value = NULL;
@@ -19,7 +20,7 @@ static PyObject *call_in_copy(struct hfa_run *run)
     if (context == NULL)
         return NULL;
     if (enter_context(run, context) == 0) {
-        value = hfa_run_call_frame(run);
+        value = call(run);
         PyObject *exception = value == NULL ? hfa_job_take_exception() : NULL;
         PyContext_Exit(context);
         if (exception != NULL)
@@ -29,7 +30,8 @@ static PyObject *call_in_copy(struct hfa_run *run)
     return value;
 }
 
-/* One step that a worker may take. 1 taken, 0 the loop has to go on, -1 with an exception. */
+/* One step that a worker may take. 1 taken, 0 the loop has to go on, or nobody any more, -1 with an
+ * exception. */
 static int work_step(struct hfa_run *run)
 {
     const struct hfa_frame *frame = hfa_run_frame(run);
@@ -48,9 +50,15 @@ static int work_step(struct hfa_run *run)
             return 1;
         if (frame->is_async || (hfa_run_is_at_endpoint(run) && run->errors != NULL))
             return 0;
-        value = call_in_copy(run);
+        if (frame->entry != HFA_ENTRY_NONE)
+            return hfa_run_enter_in_worker(run);
+        value = hfa_run_call_in_copy(run, hfa_run_call_frame);
         if (value == NULL)
             return -1;
+        if (run->is_orphaned) {
+            Py_DECREF(value);
+            return 0;
+        }
         hfa_run_store(run, value);
         return 1;
     case HFA_RUN_RESPONDS:
@@ -58,6 +66,9 @@ static int work_step(struct hfa_run *run)
             PyObject_IsInstance(run->result, run->application->hooks.response_type) != 0)
             return 0;
         return hfa_run_validate_result(run) < 0 ? -1 : 0;
+    case HFA_RUN_LEAVES_EARLY:
+    case HFA_RUN_LEAVES:
+        return hfa_run_leave_in_worker(run);
     default:
         return 0;
     }
@@ -69,8 +80,10 @@ static void work(struct hfa_run *run)
 
     do
         outcome = work_step(run);
-    while (outcome > 0 && run->state != HFA_RUN_DONE); /* cancelled meanwhile */
-    if (outcome < 0 || PyErr_Occurred())
+    while (outcome > 0 && run->state != HFA_RUN_DONE && !run->is_orphaned);
+    if (run->is_orphaned)
+        PyErr_Clear();
+    else if (outcome < 0 || PyErr_Occurred())
         hfa_run_keep_exception(run);
 }
 
@@ -146,10 +159,11 @@ enum hfa_progress hfa_run_hand_to_worker(struct hfa_run *run)
         if (run->future == NULL || hfa_run_await(run, Py_NewRef(run->future)) < 0)
             goto fail;
     }
-    run->job.site = &run->plan->site;
+    bool leaves = run->phase == HFA_RUN_LEAVES_EARLY || run->phase == HFA_RUN_LEAVES;
+    run->job.site = leaves ? &run->plan->exit_site : &run->plan->site;
     run->job.run = on_job_run;
     run->job.done = on_job_done;
-    run->job.counts = true;
+    run->job.counts = !leaves;
     run->in_worker = true;
     Py_INCREF(run);
     if (hfa_pool_submit(server->pool, &run->job) < 0) {

@@ -102,6 +102,10 @@
     X(status_code, "status_code")                                                                  \
     X(raw_headers, "raw_headers")                                                                  \
     X(background, "background")                                                                    \
+    X(__aenter__, "__aenter__")                                                                    \
+    X(__aexit__, "__aexit__")                                                                      \
+    X(__enter__, "__enter__")                                                                      \
+    X(__exit__, "__exit__")                                                                        \
     X(__call__, "__call__")
 
 /* Types of the module, each `state-><name>_type`, with the specification that it is made from. */

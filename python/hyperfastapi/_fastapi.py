@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from copy import copy, deepcopy
 from types import CodeType, FunctionType
@@ -46,7 +46,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hyperfastapi import applications
+from hyperfastapi import _exit_stacks, applications
 
 # FastAPI's own class, which install() may have put ours in the place of.
 FastAPI = applications._original
@@ -374,6 +374,7 @@ _REPLACED = (
     (routing, "jsonable_encoder"),
     (routing, "run_in_threadpool"),
     (dependencies, "solve_dependencies"),
+    (dependencies, "_solve_generator"),
     (dependencies, "request_params_to_args"),
     (dependencies, "request_body_to_args"),
     (dependencies, "run_in_threadpool"),
@@ -888,21 +889,6 @@ def run_in_thread(call: Callable[[], None]) -> Awaitable[None]:
     return anyio.to_thread.run_sync(call)
 
 
-def unwind(scope: Scope) -> Coroutine[Any, Any, None] | None:
-    """Close the exit stacks of a request, if anything was put on one; None: nothing was."""
-    stacks = [
-        stack
-        for name in ("fastapi_inner_astack", "fastapi_middleware_astack")
-        if (stack := scope.get(name)) is not None and stack._exit_callbacks
-    ]
-    return _unwind(stacks) if stacks else None
-
-
-async def _unwind(stacks: Iterable[AsyncExitStack]) -> None:
-    for stack in stacks:
-        await stack.aclose()
-
-
 async def solve(
     info: RouteInfo,
     request: Request,
@@ -966,7 +952,15 @@ class Hooks:
     make_uuid = UUID
     read_body = staticmethod(read_body)
     run_in_thread = staticmethod(run_in_thread)
-    unwind = staticmethod(unwind)
+    unwind = staticmethod(_exit_stacks.unwind)
+    enter = staticmethod(_exit_stacks.enter)
+    exit_stack = staticmethod(_exit_stacks.exit_stack)
+    stack_of = staticmethod(_exit_stacks.stack_of)
+    show_exits = staticmethod(_exit_stacks.show_exits)
+    leave = staticmethod(_exit_stacks.leave)
+    no_response = staticmethod(_exit_stacks.no_response)
+    not_awaited = staticmethod(_exit_stacks.not_awaited)
+    shield = staticmethod(_exit_stacks.shield)
     solve = staticmethod(solve)
     response_type = Response
     response_call = Response.__call__
@@ -1083,10 +1077,7 @@ class Hooks:
             receive: the server's, or a middleware's.
             send: the server's, or a middleware's.
         """
-        await self._inside(response, request, scope, receive, send)
-        unwinding = unwind(scope)
-        if unwinding is not None:
-            await unwinding
+        await self._inside(_exit_stacks.inside_request(response), request, scope, receive, send)
 
     async def _inside(
         self, app: ASGIApp, request: Request, scope: Scope, receive: Receive, send: Send
@@ -1097,7 +1088,8 @@ class Hooks:
             middleware._status_handlers,
         )
         inner: ASGIApp = wrap_app_handling_exceptions(app, request)
-        outer = wrap_app_handling_exceptions(inner, Request(scope, receive, send))
+        middle = _exit_stacks.inside_middleware(inner)
+        outer = wrap_app_handling_exceptions(middle, Request(scope, receive, send))
         await outer(scope, receive, send)
 
     async def bare_stack(self, scope: Scope, receive: Receive, send: Send) -> None:

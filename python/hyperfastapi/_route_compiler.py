@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import _fastapi, _pydantic_schema, _route_paths
+from . import _exit_stacks, _fastapi, _pydantic_schema, _route_paths
 from ._fastapi import Unknown
 
 PATH, QUERY, HEADER, COOKIE, BODY, BODY_ITEM, DELEGATED = range(7)
@@ -57,6 +57,7 @@ class Frame:
     """One callable with its parameters."""
 
     call: Any
+    invoke: Any
     original_call: Any
     dependant: Any
     is_async: bool
@@ -69,6 +70,9 @@ class Frame:
     subtree: int = 0
     use_cache: bool = False
     is_pure: bool = False
+    entry: int = _exit_stacks.NONE
+    leaves_early: bool = False
+    makes_anywhere: bool = False
     request_slot: int = -1
     connection_slot: int = -1
     response_slot: int = -1
@@ -237,7 +241,7 @@ def _add_frame(
     for sub in dependant.dependencies:
         child = _add_dependency(building, sub)
         children.append((child, _slot(names, sub.name)))
-    frame = Frame(call, original_call, dependant, is_async)
+    frame = Frame(call, call, original_call, dependant, is_async)
     _add_parameters(building, frame, names)
     frame.connection_slot = _slot(names, dependant.http_connection_param_name)
     frame.request_slot = _slot(names, dependant.request_param_name)
@@ -267,12 +271,13 @@ def _add_dependency(building: _Building, sub: Any) -> int:
     if building.overrides:
         call = building.overrides.get(original_call, original_call)
         use = _fastapi.overridden(sub, call)
-    if _fastapi.is_generator(use.call):
-        raise Unknown("a dependency yields")
-    if _fastapi.concurrency_of(use) is not None:
-        raise Unknown("a dependency has a limit of concurrency")
-    index = _add_frame(building, use, call, original_call, _fastapi.is_coroutine(use.call))
+    concurrency = _fastapi.concurrency_of(use)
+    is_async = _fastapi.is_coroutine(use.call) or concurrency is not None
+    index = _add_frame(building, use, call, original_call, is_async)
     frame = building.frames[index]
+    frame.entry, frame.invoke = _exit_stacks.entry_of(use.call, concurrency)
+    frame.leaves_early = sub.scope == "function"
+    frame.makes_anywhere = _exit_stacks.is_plain_generator(use.call)
     key = _fastapi.cache_key(sub)
     frame.cache_slot = building.cache_slots.setdefault(key, len(building.cache_slots))
     frame.use_cache = bool(sub.use_cache)

@@ -16,6 +16,7 @@ from typing import Any
 import fastapi
 import pytest
 from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Request
+from fastapi.routing import APIRoute
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from hyperfastapi import plans
@@ -47,16 +48,22 @@ def app() -> fastapi.FastAPI:
 
 
 def test_a_request_is_counted_as_compiled_or_with_the_reason_why_not(app: fastapi.FastAPI) -> None:
-    def resource() -> Iterator[int]:
-        yield 1
-
     @app.get("/compiled")
     async def compiled() -> int:
         return 1
 
-    @app.get("/bridged")
-    async def bridged(value: int = Depends(resource)) -> int:
-        return value
+    class OwnRoute(APIRoute):
+        def get_route_handler(self) -> Callable[..., Any]:
+            handler = super().get_route_handler()
+
+            async def handle(request: Request) -> Any:
+                return await handler(request)
+
+            return handle
+
+    router = APIRouter(route_class=OwnRoute)
+    router.get("/bridged")(compiled)
+    app.include_router(router)
 
     with serving(app) as get:
         assert get("/compiled") == (200, 1)
@@ -65,7 +72,7 @@ def test_a_request_is_counted_as_compiled_or_with_the_reason_why_not(app: fastap
     counters = plans.counters(app)
     assert counters.compiled == 1
     assert counters.bridged == {
-        "a dependency yields": 1,
+        "the route has a handler of its own": 1,
         "no route matches, or not with this method": 1,
     }
 
@@ -125,6 +132,45 @@ def test_consecutive_def_steps_share_one_hop_and_need_no_task(app: fastapi.FastA
     assert [name for name, _ in seen] == ["first", "second", "endpoint"]
     assert len({thread for _, thread in seen}) == 1
     assert seen[0][1] != threading.get_ident()
+    assert tasks and "run_asgi" not in tasks
+
+
+def test_def_generators_are_entered_with_the_endpoints_hop_and_left_in_one_more(
+    app: fastapi.FastAPI,
+) -> None:
+    seen: list[tuple[str, int]] = []
+    tasks: list[str] = []
+    left = threading.Event()
+
+    def names_of_tasks() -> list[str]:
+        return [task.get_coro().__name__ for task in asyncio.all_tasks()]  # type: ignore[union-attr]
+
+    def outer() -> Iterator[int]:
+        seen.append(("outer", threading.get_ident()))
+        yield 1
+        seen.append(("outer left", threading.get_ident()))
+        left.set()
+
+    def inner(value: int = Depends(outer)) -> Iterator[int]:
+        seen.append(("inner", threading.get_ident()))
+        yield value + 1
+        seen.append(("inner left", threading.get_ident()))
+        from anyio import from_thread
+
+        tasks.extend(from_thread.run_sync(names_of_tasks))
+
+    @app.get("/")
+    def endpoint(value: int = Depends(inner)) -> int:
+        seen.append(("endpoint", threading.get_ident()))
+        return value
+
+    with serving(app) as get:
+        assert get("/") == (200, 2)
+        assert left.wait(10)
+    names = [name for name, _ in seen]
+    assert names == ["outer", "inner", "endpoint", "inner left", "outer left"]
+    assert len({thread for _, thread in seen[:3]}) == 1
+    assert len({thread for _, thread in seen[3:]}) == 1
     assert tasks and "run_asgi" not in tasks
 
 
