@@ -8,20 +8,6 @@
 /* --- Guards -------------------------------------------------------------------------------------
  */
 
-static bool entries_hold(PyObject *guards)
-{
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(guards); i++) {
-        PyObject *guard = PyTuple_GET_ITEM(guards, i); /* borrowed */
-        PyObject *value = PyDict_GetItemWithError(PyTuple_GET_ITEM(guard, 0),
-                                                  PyTuple_GET_ITEM(guard, 1)); /* borrowed */
-        if (value != PyTuple_GET_ITEM(guard, 2)) {
-            PyErr_Clear();
-            return false;
-        }
-    }
-    return true;
-}
-
 /* FastAPI's own counter of changes does not see everything that changes a list of routes. */
 static bool lists_hold(PyObject *lists)
 {
@@ -41,27 +27,23 @@ static int recompile(struct hfa_application *application, PyObject *index)
     return done == NULL ? -1 : 0;
 }
 
+static bool is_unchanged(struct hfa_application *application)
+{
+    return application->router != NULL &&
+           hfa_guards_hold(&application->guards, application->state) &&
+           lists_hold(application->lists);
+}
+
 /* Everything is as when it was compiled, or has been compiled anew. */
 static bool is_current(struct hfa_application *application)
 {
-    if (application->router != NULL && entries_hold(application->guards) &&
-        lists_hold(application->lists))
+    if (is_unchanged(application))
         return true;
     if (recompile(application, Py_None) < 0) {
         PyErr_WriteUnraisable((PyObject *)application);
         return false;
     }
-    return application->router != NULL && entries_hold(application->guards) &&
-           lists_hold(application->lists);
-}
-
-static int plan_holds(const struct hfa_application *application, const struct hfa_plan *plan)
-{
-    PyObject *overrides = hfa_plan_overrides(plan, application->state);
-
-    if (overrides == NULL && PyErr_Occurred())
-        return -1;
-    return hfa_plan_holds(plan, overrides);
+    return is_unchanged(application);
 }
 
 /* The plan of a route, made anew if need be: borrowed. NULL: FastAPI's, for what *left counts. */
@@ -74,7 +56,7 @@ static struct hfa_plan *current_plan(struct hfa_application *application, uint32
             *left = &application->bridged[index];
             return NULL;
         }
-        int holds = plan_holds(application, (struct hfa_plan *)plan);
+        int holds = hfa_plan_holds((struct hfa_plan *)plan, application->state);
         if (holds > 0)
             return (struct hfa_plan *)plan;
         if (holds < 0) {
@@ -314,12 +296,10 @@ static PyObject *application_new(PyTypeObject *type, PyObject *args, PyObject *k
     self->app = Py_NewRef(app);
     self->recompile = Py_NewRef(recompile_call);
     self->plans = PyTuple_New(0);
-    self->guards = PyTuple_New(0);
     self->lists = PyTuple_New(0);
     self->unknown = Py_NewRef(unknown);
     PyObject_GC_Track(self);
-    if (self->plans == NULL || self->guards == NULL || self->lists == NULL ||
-        read_hooks(&self->hooks, hooks) < 0) {
+    if (self->plans == NULL || self->lists == NULL || read_hooks(&self->hooks, hooks) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -327,11 +307,11 @@ static PyObject *application_new(PyTypeObject *type, PyObject *args, PyObject *k
     return (PyObject *)self;
 }
 
-static bool are_tuples(PyObject *items, PyTypeObject *first, Py_ssize_t size)
+static bool are_pairs(PyObject *items, PyTypeObject *first)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); i++) {
         PyObject *item = PyTuple_GET_ITEM(items, i);
-        if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != size ||
+        if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != 2 ||
             !PyObject_TypeCheck(PyTuple_GET_ITEM(item, 0), first))
             return false;
     }
@@ -353,8 +333,8 @@ static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_TypeError, "router has to be a Router");
         return NULL;
     }
-    if (!are_tuples(guards, &PyDict_Type, 3) || !are_tuples(lists, &PyList_Type, 2)) {
-        PyErr_SetString(PyExc_TypeError, "guards that cannot be checked");
+    if (!are_pairs(lists, &PyList_Type)) {
+        PyErr_SetString(PyExc_TypeError, "lists are pairs of a list and a tuple");
         return NULL;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(plans); i++) {
@@ -365,12 +345,18 @@ static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
         }
     }
     struct hfa_response_stages new_stages;
+    struct hfa_guards new_guards;
     if (hfa_response_stages_init(&new_stages, stages) < 0)
         return NULL;
+    if (hfa_guards_read(&new_guards, application->state, guards) < 0) {
+        hfa_response_stages_clear(&new_stages);
+        return NULL;
+    }
     uint64_t *bridged =
         PyMem_Calloc((size_t)PyTuple_GET_SIZE(plans) + 1, sizeof(*application->bridged));
     if (bridged == NULL) {
         hfa_response_stages_clear(&new_stages);
+        hfa_guards_clear(&new_guards);
         return PyErr_NoMemory();
     }
     hfa_response_stages_clear(&application->stages);
@@ -380,7 +366,8 @@ static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
     Py_XSETREF(application->router_object, Py_NewRef(router));
     application->router = hfa_router_object_get(router);
     Py_SETREF(application->plans, Py_NewRef(plans));
-    Py_SETREF(application->guards, Py_NewRef(guards));
+    hfa_guards_clear(&application->guards);
+    application->guards = new_guards;
     Py_SETREF(application->lists, Py_NewRef(lists));
     application->is_whole = is_whole;
     Py_RETURN_NONE;
@@ -445,8 +432,10 @@ static int application_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(application->recompile);
     Py_VISIT(application->router_object);
     Py_VISIT(application->plans);
-    Py_VISIT(application->guards);
     Py_VISIT(application->lists);
+    int guards = hfa_guards_traverse(&application->guards, visit, arg);
+    if (guards != 0)
+        return guards;
     int stages = hfa_response_stages_traverse(&application->stages, visit, arg);
     if (stages != 0)
         return stages;
@@ -466,7 +455,7 @@ static int application_clear(PyObject *self)
     Py_CLEAR(application->recompile);
     Py_CLEAR(application->router_object);
     Py_CLEAR(application->plans);
-    Py_CLEAR(application->guards);
+    hfa_guards_clear(&application->guards);
     Py_CLEAR(application->lists);
     hfa_response_stages_clear(&application->stages);
     Py_CLEAR(application->unknown);

@@ -13,6 +13,7 @@
 #define HFA_APPLICATION_H
 
 #include "exchange.h"
+#include "guard.h"
 #include "json_encode.h"
 #include "response_stage.h"
 #include "router.h"
@@ -73,9 +74,9 @@ struct hfa_application {
     PyObject *app;           /* owned: the FastAPI instance */
     PyObject *recompile;     /* owned: (index or None) -> None: loads anew what has changed */
     PyObject *router_object; /* owned */
-    const struct hfa_router *router;   /* the router object's; NULL: nothing is loaded */
-    PyObject *plans;                   /* owned tuple: a Plan or None (bridged) for each route */
-    PyObject *guards;                  /* owned tuple of (dict, key, expected value) */
+    const struct hfa_router *router; /* the router object's; NULL: nothing is loaded */
+    PyObject *plans;                 /* owned tuple: a Plan or None (bridged) for each route */
+    struct hfa_guards guards;
     PyObject *lists;                   /* owned tuple of (list, tuple of its items) */
     PyObject *unknown;                 /* owned tuple of keys: a scope that has one is FastAPI's */
     struct hfa_run *pending;           /* runs that resume inside the middleware stack */

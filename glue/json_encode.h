@@ -27,7 +27,7 @@ struct hfa_json_encoder {
     struct hfa_state *state;    /* borrowed */
     PyObject *jsonable_encoder; /* owned; NULL: hfa_json_encode is not used */
     bool skips_private;         /* keys that begin with "_sa"; private to json_encode.c */
-    bool is_out_of_memory;      /* private to json_encode.c */
+    bool is_out_of_memory;      /* private to json_writer.c and its users */
 };
 
 /* Borrows `jsonable_encoder`, FastAPI's function, and keeps a reference of its own. May be NULL.

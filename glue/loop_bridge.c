@@ -2,9 +2,11 @@
 
 /* A finished response waits at most this long behind other requests' handlers. */
 #define FLUSH_INTERVAL_NS (500 * 1000)
-/* A step that takes longer has blocked the loop, and others like it may come: for so many steps
- * every answer leaves before the next step begins. */
+/* A step that takes longer has blocked the loop, or the system has let others run. Where a second
+ * one follows within SLOW_WITHIN steps more may come: for so many steps every answer leaves before
+ * the next step begins. */
 #define BLOCKED_NS    (500 * 1000)
+#define SLOW_WITHIN   64
 #define CAREFUL_STEPS 256
 /* Steps, and time, after which what has arrived meanwhile is looked at. */
 #define DISPATCH_MAX    512
@@ -53,6 +55,18 @@ static enum hfa_status flush_and_poll(struct hfa_server_object *server, uint64_t
     return status;
 }
 
+static void note_step(struct hfa_server_object *server, uint64_t took_ns)
+{
+    if (took_ns > BLOCKED_NS) {
+        if (server->suspicious > 0)
+            server->careful = CAREFUL_STEPS;
+        server->suspicious = SLOW_WITHIN;
+        return;
+    }
+    server->suspicious -= server->suspicious > 0;
+    server->careful -= server->careful > 0;
+}
+
 /* Hands over what is ready, one by one, with pauses to send what is finished. Returns how many
  * steps it has taken. */
 static unsigned dispatch(struct hfa_server_object *server)
@@ -67,10 +81,7 @@ static unsigned dispatch(struct hfa_server_object *server)
         hfa_server_dispatch(server->server, 1);
         steps++;
         uint64_t now_ns = hfa_reactor_update_now(server->reactor);
-        if (now_ns - before_ns > BLOCKED_NS)
-            server->careful = CAREFUL_STEPS;
-        else if (server->careful > 0)
-            server->careful--;
+        note_step(server, now_ns - before_ns);
         if (server->careful > 0 || now_ns - flushed_ns > FLUSH_INTERVAL_NS) {
             hfa_loop_bridge_flush(server);
             flushed_ns = now_ns;

@@ -2,6 +2,7 @@
 #include "application.h"
 #include "asgi_call.h"
 #include "cookie_text.h"
+#include "dict_watch.h"
 #include "http1_head.h"
 #include "http2_conn.h"
 #include "json_decode.h"
@@ -270,13 +271,8 @@ static int find_task_type(struct hfa_state *state)
         return -1;
     state->task_type = PyObject_GetAttrString(asyncio, "Task");
     Py_DECREF(asyncio);
-    state->task_kwnames =
-        PyTuple_Pack(3, state->str_loop, state->str_context, state->str_eager_start);
     state->from_attributes_kwnames = PyTuple_Pack(1, state->str_from_attributes);
-    return state->task_type == NULL || state->task_kwnames == NULL ||
-                   state->from_attributes_kwnames == NULL
-               ? -1
-               : 0;
+    return state->task_type == NULL || state->from_attributes_kwnames == NULL ? -1 : 0;
 }
 
 static int find_json(struct hfa_state *state)
@@ -341,6 +337,7 @@ static int module_exec(PyObject *module)
     struct hfa_state *state = PyModule_GetState(module);
 
     hfa_json_number_init();
+    hfa_dict_watch_init(state);
 #define HFA_INTERN(name, text)                                                                     \
     state->str_##name = PyUnicode_InternFromString(text);                                          \
     if (state->str_##name == NULL)                                                                 \
@@ -394,6 +391,7 @@ static int module_clear(PyObject *module)
 {
     struct hfa_state *state = PyModule_GetState(module);
 
+    hfa_dict_watch_end(state);
     hfa_free_list_close(&state->free_calls);
     hfa_free_list_close(&state->free_operations);
     hfa_free_list_close(&state->free_runs);
@@ -407,7 +405,6 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->client_disconnected);
     Py_CLEAR(state->empty_bytes);
     Py_CLEAR(state->response_started);
-    Py_CLEAR(state->task_kwnames);
     Py_CLEAR(state->from_attributes_kwnames);
     Py_CLEAR(state->http_template);
     Py_CLEAR(state->websocket_template);

@@ -259,6 +259,19 @@ static bool read_path_kinds(PyObject *from, struct hfa_plan *plan)
     return good;
 }
 
+static bool read_shape(PyObject *from, struct hfa_shape **shape)
+{
+    PyObject *description = NULL;
+    bool good = read_optional(from, "response_shape", &description);
+
+    if (good && description != NULL) {
+        *shape = hfa_shape_read(description);
+        good = *shape != NULL;
+    }
+    Py_XDECREF(description);
+    return good;
+}
+
 static bool read_response(PyObject *from, struct hfa_plan *plan)
 {
     int respond;
@@ -268,6 +281,7 @@ static bool read_response(PyObject *from, struct hfa_plan *plan)
         !read_int(from, "status_code", &plan->status_code) ||
         !read_optional(from, "response_field", &plan->response_field) ||
         !read_optional(from, "response_validate", &plan->response_validate) ||
+        !read_shape(from, &plan->response_shape) ||
         !read_optional(from, "to_json", &plan->to_json) ||
         !read_tuple(from, "to_json_kwnames", &plan->to_json_kwnames, &names) ||
         !read_tuple(from, "to_json_values", &plan->to_json_values, &values) ||
@@ -282,10 +296,20 @@ static bool read_response(PyObject *from, struct hfa_plan *plan)
     return true;
 }
 
-static bool read_plan(PyObject *from, struct hfa_plan *plan)
+static bool read_guards(PyObject *from, const struct hfa_state *state, struct hfa_guards *guards)
+{
+    PyObject *triples = NULL;
+    size_t count;
+    bool good = read_tuple(from, "guards", &triples, &count) &&
+                hfa_guards_read(guards, state, triples) == 0;
+
+    Py_XDECREF(triples);
+    return good;
+}
+
+static bool read_plan(PyObject *from, const struct hfa_state *state, struct hfa_plan *plan)
 {
     int body;
-    size_t guards;
 
     if (!read_unsigned(from, "cache_count", &plan->cache_count) || !read_path_kinds(from, plan) ||
         !read_object(from, "path_names", &plan->path_names) || !read_int(from, "body", &body) ||
@@ -293,8 +317,12 @@ static bool read_plan(PyObject *from, struct hfa_plan *plan)
         !read_optional(from, "validate_json", &plan->validate_json) || !read_frames(from, plan) ||
         !read_response(from, plan) || !read_object(from, "info", &plan->info) ||
         !read_object(from, "overrides_of", &plan->overrides_of) ||
-        !read_tuple(from, "guards", &plan->guard_objects, &guards))
+        !read_guards(from, state, &plan->guards))
         return false;
+    if (plan->overrides_of != Py_None && !PyDict_CheckExact(plan->overrides_of)) {
+        PyErr_SetString(PyExc_TypeError, "overrides_of has to be a dict, or None");
+        return false;
+    }
     plan->body = (enum hfa_body_kind)body;
     for (size_t i = 0; i < plan->frame_count; i++) {
         if (plan->frames[i].request_slot >= 0 || plan->frames[i].connection_slot >= 0)
@@ -319,21 +347,11 @@ static PyObject *plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     memset((char *)plan + sizeof(PyObject), 0, sizeof(*plan) - sizeof(PyObject));
     PyObject_GC_Track(plan);
-    if (!read_plan(from, plan)) {
+    if (!read_plan(from, PyType_GetModuleState(type), plan)) {
         Py_DECREF(plan);
         return NULL;
     }
     return (PyObject *)plan;
-}
-
-static bool attribute_is(PyObject *object, PyObject *name, PyObject *expected)
-{
-    PyObject *value = PyObject_GetAttr(object, name);
-
-    if (value == NULL)
-        PyErr_Clear();
-    Py_XDECREF(value); /* only compared: `expected` is owned by the plan */
-    return value == expected;
 }
 
 /* 1: what is called is what the overrides say; 0: not any more; -1 with an exception. */
@@ -350,27 +368,58 @@ static int frame_holds(const struct hfa_frame *frame, PyObject *overrides)
     return call == frame->call;
 }
 
-int hfa_plan_holds(const struct hfa_plan *plan, PyObject *overrides)
+/* The live overrides of the plan's provider, borrowed: NULL when there are none, or with an
+ * exception. */
+static PyObject *live_overrides(const struct hfa_plan *plan, const struct hfa_state *state)
 {
-    PyObject *guards = plan->guard_objects;
-
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(guards); i++) {
-        PyObject *guard = PyTuple_GET_ITEM(guards, i); /* borrowed */
-        if (!attribute_is(PyTuple_GET_ITEM(guard, 0), PyTuple_GET_ITEM(guard, 1),
-                          PyTuple_GET_ITEM(guard, 2)))
-            return 0;
+    if (plan->overrides_of == Py_None)
+        return NULL;
+    PyObject *overrides =
+        PyDict_GetItemWithError(plan->overrides_of, state->str_dependency_overrides); /* borrowed */
+    if (overrides != NULL && !PyDict_CheckExact(overrides)) {
+        PyErr_SetString(PyExc_TypeError, "dependency_overrides is not a dict");
+        return NULL;
     }
-    /* The endpoint, last, cannot be overridden. */
-    for (unsigned i = 0; i + 1 < plan->frame_count; i++) {
-        int holds = frame_holds(&plan->frames[i], overrides);
-        if (holds <= 0)
-            return holds;
-    }
-    return 1;
+    return overrides;
 }
 
-int hfa_plan_overrides_hold(const struct hfa_plan *plan, unsigned index, PyObject *overrides)
+/* Looks every override up, and watches where it has looked. */
+static int compare_overrides(struct hfa_plan *plan, const struct hfa_state *state)
 {
+    int holds = 1;
+
+    hfa_dict_watch_clear(&plan->overrides_watch);
+    PyObject *overrides = live_overrides(plan, state);
+    if (overrides == NULL && PyErr_Occurred())
+        return -1;
+    if ((plan->overrides_of != Py_None &&
+         hfa_dict_watch_add(&plan->overrides_watch, state, plan->overrides_of) < 0) ||
+        (overrides != NULL && hfa_dict_watch_add(&plan->overrides_watch, state, overrides) < 0))
+        return -1;
+    hfa_dict_watch_mark(&plan->overrides_watch, state);
+    /* The endpoint, last, cannot be overridden. */
+    for (unsigned i = 0; i + 1 < plan->frame_count && holds > 0; i++)
+        holds = frame_holds(&plan->frames[i], overrides);
+    if (holds <= 0)
+        hfa_dict_watch_unmark(&plan->overrides_watch);
+    return holds;
+}
+
+int hfa_plan_holds(struct hfa_plan *plan, const struct hfa_state *state)
+{
+    if (!hfa_guards_hold(&plan->guards, state))
+        return 0;
+    return hfa_dict_watch_holds(&plan->overrides_watch) ? 1 : compare_overrides(plan, state);
+}
+
+int hfa_plan_overrides_hold(const struct hfa_plan *plan, const struct hfa_state *state,
+                            unsigned index)
+{
+    if (hfa_dict_watch_holds(&plan->overrides_watch))
+        return 1;
+    PyObject *overrides = live_overrides(plan, state);
+    if (overrides == NULL && PyErr_Occurred())
+        return -1;
     for (unsigned i = index; i + 1 < plan->frame_count; i++) {
         if (plan->frames[i].subtree != index)
             continue;
@@ -379,21 +428,6 @@ int hfa_plan_overrides_hold(const struct hfa_plan *plan, unsigned index, PyObjec
             return holds;
     }
     return 1;
-}
-
-PyObject *hfa_plan_overrides(const struct hfa_plan *plan, const struct hfa_state *state)
-{
-    if (plan->overrides_of == Py_None)
-        return NULL;
-    PyObject *overrides =
-        PyDict_GetItemWithError(plan->overrides_of, state->str_dependency_overrides); /* borrowed */
-    if (overrides == NULL)
-        return NULL;
-    if (!PyDict_CheckExact(overrides)) {
-        PyErr_SetString(PyExc_TypeError, "dependency_overrides is not a dict");
-        return NULL;
-    }
-    return PyDict_Size(overrides) == 0 ? NULL : overrides;
 }
 
 static void clear_parameter(struct hfa_parameter *parameter)
@@ -439,11 +473,14 @@ static int plan_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(plan->response_field);
     Py_VISIT(plan->response_validate);
     Py_VISIT(plan->to_json);
+    int shape = hfa_shape_traverse(plan->response_shape, visit, arg);
+    if (shape != 0)
+        return shape;
     Py_VISIT(plan->make_response);
     Py_VISIT(plan->info);
     Py_VISIT(plan->overrides_of);
-    Py_VISIT(plan->guard_objects);
-    return 0;
+    int guards = hfa_guards_traverse(&plan->guards, visit, arg);
+    return guards != 0 ? guards : hfa_dict_watch_traverse(&plan->overrides_watch, visit, arg);
 }
 
 static int plan_clear(PyObject *self)
@@ -470,13 +507,16 @@ static int plan_clear(PyObject *self)
     Py_CLEAR(plan->validate_json);
     Py_CLEAR(plan->response_field);
     Py_CLEAR(plan->response_validate);
+    hfa_shape_free(plan->response_shape);
+    plan->response_shape = NULL;
     Py_CLEAR(plan->to_json);
     Py_CLEAR(plan->to_json_kwnames);
     Py_CLEAR(plan->to_json_values);
     Py_CLEAR(plan->make_response);
     Py_CLEAR(plan->info);
     Py_CLEAR(plan->overrides_of);
-    Py_CLEAR(plan->guard_objects);
+    hfa_guards_clear(&plan->guards);
+    hfa_dict_watch_clear(&plan->overrides_watch);
     return 0;
 }
 

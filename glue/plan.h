@@ -9,12 +9,15 @@
  * steps of the whole graph are one list. Values of all frames live in one array of the run; those
  * of a frame are consecutive and in the order of its keyword names, ready for a vectorcall.
  *
- * A plan is a Python object, immutable once made; every function needs the interpreter lock.
+ * A plan is a Python object, immutable once made but for what it has seen of its guards; every
+ * function needs the interpreter lock.
  */
 #ifndef HFA_PLAN_H
 #define HFA_PLAN_H
 
 #include "bytes.h"
+#include "guard.h"
+#include "json_shape.h"
 #include "pool.h"
 #include "state.h"
 
@@ -133,34 +136,34 @@ struct hfa_plan {
                                 validate_python does */
 
     enum hfa_respond_kind respond;
-    int status_code;             /* 0: the response class's own */
-    PyObject *response_field;    /* owned ModelField or NULL */
-    PyObject *response_validate; /* owned: validate_python; NULL: ask the field */
-    PyObject *to_json;           /* owned: the serializer's to_json */
-    PyObject *to_json_kwnames;   /* owned tuple */
-    PyObject *to_json_values;    /* owned tuple */
-    PyObject *make_response;     /* owned: (content, status or None, background) -> Response */
+    int status_code;                  /* 0: the response class's own */
+    PyObject *response_field;         /* owned ModelField or NULL */
+    PyObject *response_validate;      /* owned: validate_python; NULL: ask the field */
+    struct hfa_shape *response_shape; /* owned: for results that need neither validation nor
+                                         pydantic to serialise them; NULL */
+    PyObject *to_json;                /* owned: the serializer's to_json */
+    PyObject *to_json_kwnames;        /* owned tuple */
+    PyObject *to_json_values;         /* owned tuple */
+    PyObject *make_response;          /* owned: (content, status or None, background) -> Response */
 
     struct hfa_job_site site;      /* what the pool has learnt of the `def` steps */
     struct hfa_job_site exit_site; /* and of leaving what has yielded */
 
-    PyObject *info;          /* owned: the route compiler's own object, given to its functions */
-    PyObject *overrides_of;  /* owned: the dict that holds "dependency_overrides", or None */
-    PyObject *guard_objects; /* owned tuple of (object, name, expected) */
+    PyObject *info;         /* owned: the route compiler's own object, given to its functions */
+    PyObject *overrides_of; /* owned: the dict that holds "dependency_overrides", or None */
+    struct hfa_guards guards;
+    struct hfa_dict_watch overrides_watch; /* marked as long as they are those of the frames */
 };
 
 extern PyType_Spec hfa_plan_spec;
 
+/* False: something that the plan was made from, overrides of dependencies included, has changed. -1
+ * with an exception. */
+int hfa_plan_holds(struct hfa_plan *plan, const struct hfa_state *state);
+
 /* Whether the overrides are still those that were compiled, for the frames that FastAPI looks up
  * before it solves frame `index`, the first of their subtrees. -1 with an exception. */
-int hfa_plan_overrides_hold(const struct hfa_plan *plan, unsigned index, PyObject *overrides);
-
-/* The live overrides of the plan's provider, borrowed: NULL when there are none, or with an
- * exception. */
-PyObject *hfa_plan_overrides(const struct hfa_plan *plan, const struct hfa_state *state);
-
-/* False: something that the plan was made from has changed. `overrides` is the provider's live
- * dictionary (borrowed), NULL when there is none. -1 with an exception. */
-int hfa_plan_holds(const struct hfa_plan *plan, PyObject *overrides);
+int hfa_plan_overrides_hold(const struct hfa_plan *plan, const struct hfa_state *state,
+                            unsigned index);
 
 #endif

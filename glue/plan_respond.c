@@ -9,6 +9,33 @@
 /* --- The response model ------------------------------------------------------------------------
  */
 
+/* 1: run->json is the JSON of a result that is as the model wants it; -1 with an exception. */
+static int write_shape(struct hfa_run *run)
+{
+    struct hfa_json_encoder *encoder = hfa_application_take_encoder(run->application);
+
+    if (encoder == NULL)
+        return -1;
+    int status = hfa_shape_write(run->plan->response_shape, encoder, run->result);
+    if (status > 0) {
+        Py_XSETREF(run->json,
+                   PyBytes_FromStringAndSize(encoder->data, (Py_ssize_t)encoder->length));
+        status = run->json == NULL ? -1 : 1;
+    }
+    hfa_application_give_back(run->application, encoder);
+    return status;
+}
+
+int hfa_run_validate_in_worker(struct hfa_run *run)
+{
+    int fits = run->plan->response_shape == NULL ? 0 : write_shape(run);
+
+    if (fits == 0)
+        return hfa_run_validate_result(run);
+    run->is_validated = fits > 0;
+    return fits > 0 ? 0 : -1;
+}
+
 int hfa_run_validate_result(struct hfa_run *run)
 {
     const struct hfa_plan *plan = run->plan;
@@ -505,6 +532,27 @@ static int respond_encoded(struct hfa_run *run)
     return result;
 }
 
+/* 1: sent, or on its way; 0: the result is not as the response model wants it. */
+static int respond_shape(struct hfa_run *run)
+{
+    struct hfa_json_encoder *encoder = hfa_application_take_encoder(run->application);
+
+    if (encoder == NULL)
+        return -1;
+    int status = hfa_shape_write(run->plan->response_shape, encoder, run->result);
+    if (status > 0 &&
+        respond_json(run, (struct hfa_bytes){encoder->data, encoder->length}, NULL) < 0)
+        status = -1;
+    hfa_application_give_back(run->application, encoder);
+    return status;
+}
+
+static int respond_bytes(struct hfa_run *run, PyObject *json)
+{
+    return respond_json(
+        run, (struct hfa_bytes){PyBytes_AS_STRING(json), (size_t)PyBytes_GET_SIZE(json)}, json);
+}
+
 static int respond_model(struct hfa_run *run)
 {
     const struct hfa_plan *plan = run->plan;
@@ -526,8 +574,7 @@ static int respond_model(struct hfa_run *run)
     if (!PyBytes_CheckExact(json))
         PyErr_SetString(PyExc_TypeError, "to_json() has to give bytes");
     else
-        result = respond_json(
-            run, (struct hfa_bytes){PyBytes_AS_STRING(json), (size_t)PyBytes_GET_SIZE(json)}, json);
+        result = respond_bytes(run, json);
     Py_DECREF(json);
     return result;
 }
@@ -554,6 +601,13 @@ int hfa_run_respond(struct hfa_run *run)
         return -1;
     if (answer > 0)
         return respond_with_object(run);
+    if (run->json != NULL)
+        return respond_bytes(run, run->json);
+    if (run->plan->response_shape != NULL && !run->is_validated) {
+        int status = respond_shape(run);
+        if (status != 0)
+            return status < 0 ? -1 : 0;
+    }
     if (run->plan->response_validate != NULL && !run->is_validated &&
         hfa_run_validate_result(run) < 0)
         return -1;

@@ -78,6 +78,7 @@ struct hfa_run {
     PyObject *injected_response;      /* owned */
     PyObject *background;             /* owned: BackgroundTasks of the dependencies */
     PyObject *result;                 /* owned: the endpoint's */
+    PyObject *json;                   /* owned bytes: `result`, written by a worker thread */
     PyObject *response;               /* owned: the Response object that is being sent */
     PyObject *response_body;          /* owned: bytes to send after response.start */
     PyObject *after;                  /* owned: background of the response that was sent */
@@ -221,6 +222,9 @@ int hfa_run_need_body(struct hfa_run *run);
 /* {name: value} of the path's parameters, those of outer mounts first; a new reference. */
 PyObject *hfa_run_path_params(struct hfa_run *run);
 
+/* Applies the response model to run->result, and may write its JSON at once: for worker threads.
+ * -1 with an exception. plan_respond.c */
+int hfa_run_validate_in_worker(struct hfa_run *run);
 /* Applies the response model to run->result. Any thread. plan_respond.c */
 int hfa_run_validate_result(struct hfa_run *run);
 

@@ -191,6 +191,7 @@ static int run_clear(PyObject *self)
     Py_CLEAR(run->injected_response);
     Py_CLEAR(run->background);
     Py_CLEAR(run->result);
+    Py_CLEAR(run->json);
     Py_CLEAR(run->response);
     Py_CLEAR(run->response_body);
     Py_CLEAR(run->after);

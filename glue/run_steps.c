@@ -60,14 +60,9 @@ bool hfa_run_skip(struct hfa_run *run)
  * the next dependencies were compiled with. -1 with an exception. Any thread. */
 int hfa_run_overrides_hold(struct hfa_run *run)
 {
-    const struct hfa_state *state = run->application->state;
-
     if (run->frame == 0 || hfa_run_is_at_endpoint(run) || hfa_run_frame(run)->subtree != run->frame)
         return 1;
-    PyObject *overrides = hfa_plan_overrides(run->plan, state);
-    if (overrides == NULL && PyErr_Occurred())
-        return -1;
-    return hfa_plan_overrides_hold(run->plan, run->frame, overrides);
+    return hfa_plan_overrides_hold(run->plan, run->application->state, run->frame);
 }
 
 /* The values of the dependencies that have been called, by FastAPI's key of each. NULL without an

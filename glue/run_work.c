@@ -65,7 +65,7 @@ static int work_step(struct hfa_run *run)
         if (run->plan->response_validate == NULL || run->is_validated ||
             PyObject_IsInstance(run->result, run->application->hooks.response_type) != 0)
             return 0;
-        return hfa_run_validate_result(run) < 0 ? -1 : 0;
+        return hfa_run_validate_in_worker(run) < 0 ? -1 : 0;
     case HFA_RUN_LEAVES_EARLY:
     case HFA_RUN_LEAVES:
         return hfa_run_leave_in_worker(run);

@@ -528,7 +528,10 @@ static PyObject *method_attach(PyObject *self, PyObject *args)
     }
     server->thread = PyThread_get_thread_ident();
     server->context = PyContext_CopyCurrent();
-    if (server->context == NULL)
+    Py_XSETREF(server->task_keywords, Py_BuildValue("{O:O,O:O,O:O}", server->state->str_loop, loop,
+                                                    server->state->str_context, Py_None,
+                                                    server->state->str_eager_start, Py_True));
+    if (server->context == NULL || server->task_keywords == NULL)
         return NULL;
     server->loop = Py_NewRef(loop);
     if (hfa_pool_new(server->state, wake_reactor, server->reactor, &server->pool) < 0)
@@ -736,6 +739,7 @@ static int server_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(server->on_error);
     Py_VISIT(server->loop);
     Py_VISIT(server->context);
+    Py_VISIT(server->task_keywords);
     Py_VISIT(server->ready);
     return 0;
 }
@@ -752,6 +756,7 @@ static int server_clear(PyObject *self)
     Py_CLEAR(server->on_error);
     Py_CLEAR(server->loop);
     Py_CLEAR(server->context);
+    Py_CLEAR(server->task_keywords);
     Py_CLEAR(server->ready);
     return 0;
 }

@@ -33,6 +33,7 @@ struct hfa_server_object {
     PyObject *on_error;            /* owned: called with (message, argument, exception) */
     PyObject *loop;                /* owned once attached */
     PyObject *context;             /* owned once attached: tasks start in copies of it */
+    PyObject *task_keywords;       /* owned once attached: of Task(), for task.c alone */
     PyObject *ready;               /* owned: loop._ready, NULL for other loops than asyncio's */
     struct hfa_application *application; /* owned: compiled routes, or NULL */
     struct hfa_pool *pool; /* owned once attached: for `def` steps of compiled routes */
@@ -50,7 +51,8 @@ struct hfa_server_object {
     bool is_draining;
     bool has_factory_attribute; /* loop._task_factory can be read, without a call */
     unsigned long thread;       /* the loop's */
-    unsigned careful; /* steps for which every answer leaves at once: one has just blocked */
+    unsigned careful;    /* steps for which every answer leaves at once: some have just blocked */
+    unsigned suspicious; /* steps in which a slow one would be the second */
 };
 
 /* When what was put into a connection's output has to leave. */

@@ -129,7 +129,6 @@ struct hfa_state {
     PyObject *client_disconnected; /* an OSError: send() to a WebSocket that is gone */
     PyObject *empty_bytes;
     PyObject *response_started; /* a message that stands for one that needs no sending any more */
-    PyObject *task_kwnames;     /* ("loop", "context", "eager_start") */
     PyObject *from_attributes_kwnames; /* ("from_attributes",) */
     PyObject *http_template;           /* scopes to copy, in the keys' order */
     PyObject *websocket_template;
@@ -138,6 +137,7 @@ struct hfa_state {
     struct hfa_header_names header_names;
     struct hfa_free_list free_calls;
     struct hfa_free_list free_operations;
+    int dict_watcher;       /* of watched dictionaries; -1: there was none to have */
     struct hfa_pool *pools; /* that are not freed: they end with the interpreter */
     bool stops_pools;       /* at the interpreter's exit */
     struct hfa_switch_interval switch_interval;

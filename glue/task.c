@@ -35,14 +35,25 @@ static PyObject *start_by_loop(struct hfa_server_object *server, PyObject *corou
 }
 
 #if PY_VERSION_HEX >= 0x030C0000
-/* The task runs its first step when it is made. */
+/* The task runs its first step when it is made: Task(coroutine, loop=, context=, eager_start=True).
+ * The dictionary of keyword arguments is made once; the step may start further tasks with it, as
+ * nobody reads it any more. */
 static PyObject *start_eagerly(struct hfa_server_object *server, PyObject *coroutine,
                                PyObject *context)
 {
-    PyObject *args[] = {NULL, coroutine, server->loop, context, Py_True};
+    PyObject *type = server->state->task_type, *keywords = server->task_keywords;
+    PyObject *task = NULL;
+    PyObject *args = PyTuple_Pack(1, coroutine);
 
-    return PyObject_Vectorcall(server->state->task_type, args + 1,
-                               1 | PY_VECTORCALL_ARGUMENTS_OFFSET, server->state->task_kwnames);
+    if (args != NULL && PyDict_SetItem(keywords, server->state->str_context, context) == 0)
+        task = PyObject_Call(type, args, keywords);
+    PyObject *exception = task == NULL ? hfa_take_exception() : NULL;
+    if (PyDict_SetItem(keywords, server->state->str_context, Py_None) < 0)
+        PyErr_Clear(); /* it keeps a context for longer */
+    Py_XDECREF(args);
+    if (exception != NULL)
+        hfa_raise_exception(exception);
+    return task;
 }
 #else
 /* The task has put its first step last into the loop's queue: takes it from there and runs it. In a

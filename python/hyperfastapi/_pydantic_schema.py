@@ -7,6 +7,8 @@ taken for the worst.
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Any
 
 Schema = dict[str, Any]
@@ -146,3 +148,109 @@ def reads_json_alike(schema: Schema) -> bool:
     in lax mode, where no code of the user's runs: what it refuses may be validated again.
     """
     return _reads_json_alike(schema, set())
+
+
+# The kinds of glue/json_shape.h.
+(_ANY, _STR, _INT, _FLOAT, _BOOL, _NONE, _NULLABLE, _LIST, _DICT, _MODEL) = range(10)
+_SHAPES = {"any": _ANY, "str": _STR, "int": _INT, "float": _FLOAT, "bool": _BOOL, "none": _NONE}
+_BARE_KEYS = {"type", "metadata", "ref"}
+_MODEL_KEYS = {"type", "cls", "schema", "config", "metadata", "ref", "custom_init", "root_model"}
+_FIELD_KEYS = {"type", "schema", "metadata", "validation_alias", "serialization_alias", "frozen"}
+_BY_NAME = {"validate_by_name", "validate_by_alias", "populate_by_name"}
+_SHAPE_CONFIG_KEYS = {"title", "extra_fields_behavior", "from_attributes", *_BY_NAME}
+
+
+def json_shape(schema: Schema, *, by_alias: bool) -> tuple[Any, ...] | None:
+    """Describe values that validation leaves as they are and whose JSON their types tell.
+
+    Args:
+        schema: pydantic's core schema of a response model.
+        by_alias: whether fields are named by their aliases.
+
+    Returns:
+        What `_core.Plan` takes for ``response_shape``, or None: pydantic has to do it.
+    """
+    return _Shapes(by_alias).of(schema)
+
+
+class _Shapes:
+    def __init__(self, by_alias: bool) -> None:
+        self._by_alias = by_alias
+        self._definitions: dict[str, Schema] = {}
+
+    def of(self, schema: Schema) -> tuple[Any, ...] | None:
+        kind = schema["type"]
+        if kind in _SHAPES:
+            return None if set(schema) - _BARE_KEYS else (_SHAPES[kind],)
+        if kind == "nullable":
+            return self._around(_NULLABLE, schema, "schema")
+        if kind == "list":
+            return self._around(_LIST, schema, "items_schema")
+        if kind == "dict":
+            keys = schema.get("keys_schema", {"type": ""})
+            if keys["type"] != "str" or set(keys) - _BARE_KEYS:
+                return None
+            return self._around(_DICT, schema, "values_schema", "keys_schema")
+        if kind == "model":
+            return self._model(schema)
+        if kind == "definitions":
+            self._definitions.update({each["ref"]: each for each in schema["definitions"]})
+            return self.of(schema["schema"])
+        if kind == "definition-ref" and not set(schema) - {"type", "schema_ref", "metadata"}:
+            # Without its definition on the way: one that is inside itself has no shape.
+            definition = self._definitions.pop(schema["schema_ref"], None)
+            if definition is None:
+                return None
+            shape = self.of(definition)
+            self._definitions[schema["schema_ref"]] = definition
+            return shape
+        return None
+
+    def _around(self, kind: int, schema: Schema, key: str, *others: str) -> tuple[Any, ...] | None:
+        if set(schema) - _BARE_KEYS - {key, *others}:
+            return None
+        inner = self.of(schema[key]) if key in schema else (_ANY,)
+        return None if inner is None else (kind, inner)
+
+    def _model(self, schema: Schema) -> tuple[Any, ...] | None:
+        config = schema.get("config", {})
+        fields = schema["schema"]
+        if (
+            set(schema) - _MODEL_KEYS
+            or schema.get("custom_init")
+            or schema.get("root_model")
+            or set(config) - _SHAPE_CONFIG_KEYS
+            or config.get("extra_fields_behavior", "ignore") != "ignore"
+            or schema["cls"].__getattribute__ is not object.__getattribute__
+            or fields["type"] != "model-fields"
+            or set(fields) - {"type", "fields", "model_name", "computed_fields"}
+            or fields.get("computed_fields")
+        ):
+            return None
+        described = []
+        for name, field in fields["fields"].items():
+            shape = self._field(name, field)
+            if shape is None or (shape[1] != name and set(config) & _BY_NAME):
+                return None
+            described.append(shape)
+        return (_MODEL, schema["cls"], tuple(described))
+
+    def _field(self, name: str, field: Schema) -> tuple[Any, ...] | None:
+        inner = field["schema"]
+        default: Any = ...
+        if inner["type"] == "default":
+            known = {"type", "schema", "metadata", "default"}
+            if set(inner) - known or inner.get("default", ...) is ...:
+                return None
+            default = inner["default"]
+            inner = inner["schema"]
+        key = field.get("validation_alias", name)
+        shape = self.of(inner)
+        if set(field) - _FIELD_KEYS or not isinstance(key, str) or shape is None:
+            return None
+        written = field.get("serialization_alias", name) if self._by_alias else name
+        try:
+            json_key = json.dumps(written, ensure_ascii=False).encode() + b":"
+        except UnicodeEncodeError:
+            return None
+        return (sys.intern(name), key, json_key, default, shape)

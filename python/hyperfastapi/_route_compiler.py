@@ -95,6 +95,7 @@ class Plan:
     status_code: int
     response_field: Any
     response_validate: Any
+    response_shape: tuple[Any, ...] | None
     to_json: Any
     to_json_kwnames: tuple[str, ...]
     to_json_values: tuple[Any, ...]
@@ -315,6 +316,15 @@ def _json_options(state: dict[str, Any]) -> dict[str, Any]:
     return {"by_alias": state["response_model_by_alias"], **given}
 
 
+def _response_shape(field: Any, options: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Describe the results whose JSON pydantic need not write."""
+    if set(options) != {"by_alias"} or _fastapi.json_validator_of(field) is None:
+        return None
+    return _pydantic_schema.json_shape(
+        _fastapi.core_schema(field), by_alias=bool(options["by_alias"])
+    )
+
+
 def describe(
     *,
     app: Any,
@@ -381,6 +391,7 @@ def describe(
         response_validate=(
             None if response_field is None else _fastapi.validator_of(response_field)
         ),
+        response_shape=_response_shape(response_field, options) if respond == MODEL else None,
         to_json=_fastapi.serializer_of(response_field) if respond == MODEL else None,
         to_json_kwnames=tuple(options),
         to_json_values=tuple(options.values()),
