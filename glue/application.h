@@ -23,7 +23,7 @@ struct hfa_server_object;
 struct hfa_plan;
 struct hfa_run;
 
-/* Python objects of the route compiler's choice, by name; see python/hyperfastapi/_hooks.py. */
+/* Python objects of the route compiler's choice, by name; see python/hyperfastapi/_fastapi/hooks.py. */
 #define HFA_HOOKS(X)                                                                               \
     X(missing_error)                                                                               \
     X(field_errors)                                                                                \

@@ -16,8 +16,9 @@ from typing import Any
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import Receive, Scope, Send
 
-from . import _core, _fastapi, _route_compiler, _route_paths
-from ._fastapi import EffectiveRoute, Unknown
+from . import _core, _route_compiler, _route_paths
+from ._fastapi import Unknown, applications, handlers, hooks, routes, stages
+from ._fastapi.routes import EffectiveRoute
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,15 @@ def _verdict(route: EffectiveRoute, reason: str | None) -> Verdict:
         methods=tuple(sorted(getattr(effective, "methods", None) or ())),
         name=_name_of(route),
         reason=reason,
-        is_mount=_fastapi.is_mount(route.route),
+        is_mount=routes.is_mount(route.route),
     )
 
 
 def _spec(route: EffectiveRoute) -> tuple[Any, ...]:
     """How the core's router finds a route; raises OpaquePath."""
-    if route.is_api_route or _fastapi.is_plain_route(route.route):
+    if route.is_api_route or routes.is_plain_route(route.route):
         return _route_paths.route_spec(route.effective)
-    if _fastapi.is_mount(route.route):
+    if routes.is_mount(route.route):
         return _route_paths.mount_spec(route.effective)
     raise _route_paths.OpaquePath("only the route itself can tell what it matches")
 
@@ -79,9 +80,9 @@ class CompiledApplication:
         self.app = app
         self.core = _core.Application(
             app,
-            _fastapi.Hooks(app, middleware, _core.RESPONSE_STARTED),
+            hooks.Hooks(app, middleware, _core.RESPONSE_STARTED),
             self._recompile,
-            _fastapi.SCOPES_OF_OTHERS,
+            applications.SCOPES_OF_OTHERS,
         )
         self.enter = self.core.enter
         self._lock = threading.RLock()
@@ -100,14 +101,14 @@ class CompiledApplication:
     def middleware(self) -> list[tuple[str, str | None]]:
         """Name the user's middleware in the stack, outermost first, with why it is not native."""
         try:
-            users = _fastapi.user_middleware(self.app)
+            users = applications.user_middleware(self.app)
         except Unknown:
             return []
         found: list[tuple[str, str | None]] = []
         for each in users:
             reason: str | None = None
             try:
-                _fastapi.stage_of(each)
+                stages.stage_of(each)
             except Unknown as unknown:
                 reason = str(unknown)
             if reason is None and not self.is_whole:
@@ -149,16 +150,16 @@ class CompiledApplication:
             self._failure = str(unknown)
             guards = ()
         router = self.app.router
-        routes = [
+        found = [
             each
-            for each in _fastapi.effective_routes(router)
-            if not _fastapi.is_websocket_route(each.route)
+            for each in routes.effective_routes(router)
+            if not routes.is_websocket_route(each.route)
         ]
         specs: list[tuple[Any, ...]] = []
         plans: list[Any] = []
-        self._routes = routes
+        self._routes = found
         self._verdicts = []
-        for route in routes:
+        for route in found:
             plan: Any = None
             try:
                 spec = _spec(route)
@@ -170,40 +171,44 @@ class CompiledApplication:
             specs.append(spec)
             plans.append(plan)
             self._verdicts.append(_verdict(route, reason))
-        lists = tuple((each.routes, tuple(each.routes)) for each in _fastapi.routers_of(router))
-        stages = self._stages() if self._failure is None else None
-        self.is_whole = stages is not None
-        for each in _fastapi.user_middleware(self.app) if stages else ():
-            guards = (*guards, *_fastapi.stage_guards(each))
+        lists = tuple((each.routes, tuple(each.routes)) for each in routes.routers_of(router))
+        native = self._stages() if self._failure is None else None
+        self.is_whole = native is not None
+        for each in applications.user_middleware(self.app) if native else ():
+            guards = (*guards, *stages.stage_guards(each))
         self.core.load(
             router=_core.Router(tuple(specs)),
             plans=tuple(plans),
             guards=guards,
             lists=lists,
-            stages=tuple(reversed(stages or ())),
+            stages=tuple(reversed(native or ())),
             is_whole=self.is_whole,
         )
 
     def _guards(self) -> tuple[tuple[dict[str, Any], str, Any], ...]:
         app = self.app
-        _fastapi.check_application(app)
+        applications.check_application(app)
         guards: list[tuple[dict[str, Any], str, Any]] = [
             (vars(app), name, vars(app)[name])
             for name in ("middleware_stack", "router", "root_path", "debug")
         ]
-        guards.extend(_fastapi.telemetry_guards(app))
-        for router in _fastapi.routers_of(app.router):
+        guards.extend(applications.telemetry_guards(app))
+        for router in routes.routers_of(app.router):
             if "_routes_version" in vars(router):
                 guards.append((vars(router), "_routes_version", router._routes_version))
         return tuple(guards)
 
-    def _stages(self) -> list[_fastapi.Stage] | None:
+    def _stages(self) -> list[stages.Stage] | None:
         """What stands for the middleware, outermost first; None: something of it has to run."""
         app = self.app
-        if app.root_path or _fastapi.has_own_stack(app) or not _fastapi.is_called_as_fastapi(app):
+        if (
+            app.root_path
+            or applications.has_own_stack(app)
+            or not applications.is_called_as_fastapi(app)
+        ):
             return None
         try:
-            return [_fastapi.stage_of(each) for each in _fastapi.user_middleware(app)]
+            return [stages.stage_of(each) for each in applications.user_middleware(app)]
         except Unknown:
             return None
 
@@ -214,8 +219,8 @@ class CompiledApplication:
         provider = None
         try:
             if not route.is_api_route:
-                raise Unknown(_fastapi.kind_of(route.route))
-            state = _fastapi.handler_state(route.effective.app)
+                raise Unknown(routes.kind_of(route.route))
+            state = handlers.handler_state(route.effective.app)
             provider = state["dependency_overrides_provider"]
             holder = vars(provider) if provider is not None else None
             overrides = getattr(provider, "dependency_overrides", None) or {}
@@ -248,9 +253,9 @@ class CompiledExceptionMiddleware(ExceptionMiddleware):
 
 def of(app: Any) -> CompiledApplication | None:
     """Return the compiled routes of an application whose stack has been prepared."""
-    if not _fastapi.is_fastapi(app) or app.middleware_stack is None:
+    if not applications.is_fastapi(app) or app.middleware_stack is None:
         return None
-    middleware = _fastapi.exception_middleware(app.middleware_stack)
+    middleware = applications.exception_middleware(app.middleware_stack)
     if not isinstance(middleware, CompiledExceptionMiddleware):
         return None
     return middleware.compiled
@@ -258,7 +263,7 @@ def of(app: Any) -> CompiledApplication | None:
 
 def compile_stack(app: Any, stack: Any) -> None:
     """Put compiled routes into a middleware stack that has just been built."""
-    middleware = _fastapi.exception_middleware(stack)
+    middleware = applications.exception_middleware(stack)
     if middleware is not None and type(middleware) is ExceptionMiddleware:
         middleware.__class__ = CompiledExceptionMiddleware
         middleware.compiled = CompiledApplication(app, middleware)  # type: ignore[attr-defined]
@@ -266,7 +271,7 @@ def compile_stack(app: Any, stack: Any) -> None:
 
 def can_prepare(app: Any) -> bool:
     """Tell whether an application is one whose stack `prepare()` would build."""
-    return _fastapi.is_fastapi(app) and _fastapi.is_called_as_fastapi(app)
+    return applications.is_fastapi(app) and applications.is_called_as_fastapi(app)
 
 
 def prepare(app: Any) -> CompiledApplication | None:

@@ -1,7 +1,7 @@
 """From FastAPI's live structures to plans that the C core runs.
 
 Plain functions over FastAPI's own analysis: no signature is looked at here, and no error text made.
-What a route would run is read from its handler (`_fastapi.handler_state`), turned into a
+What a route would run is read from its handler (`handlers.handler_state`), turned into a
 description (`Plan`, `Frame`, `Parameter`, `Alias`, as glue/plan.h reads them), or refused with
 `Unknown` and a reason.
 """
@@ -11,8 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import _exit_stacks, _fastapi, _pydantic_schema, _route_paths
-from ._fastapi import Unknown
+from . import _pydantic_schema, _route_paths
+from ._fastapi import Unknown, applications, dependants, exit_stacks, handlers, responses
+from ._fastapi.route_info import RouteInfo
+from ._fastapi.routes import EffectiveRoute
 
 PATH, QUERY, HEADER, COOKIE, BODY, BODY_ITEM, DELEGATED = range(7)
 VALIDATE, STR, INT = range(3)
@@ -70,7 +72,7 @@ class Frame:
     subtree: int = 0
     use_cache: bool = False
     is_pure: bool = False
-    entry: int = _exit_stacks.NONE
+    entry: int = exit_stacks.NONE
     leaves_early: bool = False
     makes_anywhere: bool = False
     request_slot: int = -1
@@ -118,7 +120,7 @@ class _Building:
 
 
 def _conversion(model_field: Any) -> int:
-    kind = _pydantic_schema.plain_kind(_fastapi.core_schema(model_field))
+    kind = _pydantic_schema.plain_kind(dependants.core_schema(model_field))
     return {"str": STR, "int": INT}.get(kind or "", VALIDATE)
 
 
@@ -132,22 +134,22 @@ def _wire(source: int, alias: str) -> bytes:
 
 
 def _needs_delegation(source: int, model_field: Any) -> bool:
-    if _fastapi.parameter_model(model_field) is not None or _fastapi.is_json_field(model_field):
+    if dependants.parameter_model(model_field) is not None or dependants.is_json_field(model_field):
         return True
-    return source in (PATH, COOKIE) and _fastapi.is_sequence(model_field)
+    return source in (PATH, COOKIE) and dependants.is_sequence(model_field)
 
 
 def _parameter(building: _Building, source: int, slot: int, model_field: Any) -> Parameter:
-    where = _fastapi.source_of(model_field)
-    names = _fastapi.aliases_of(model_field)
+    where = dependants.source_of(model_field)
+    names = dependants.aliases_of(model_field)
     path_index = 0
     if source == PATH:
         names = [name for name in names if name in building.path_names][:1]
         if not names:
             raise Unknown(f"the path has no parameter for {model_field.name!r}")
         path_index = building.path_names.index(names[0])
-    is_constant, default = _fastapi.constant_default(model_field)
-    is_list = source in (QUERY, HEADER) and _fastapi.is_sequence(model_field)
+    is_constant, default = dependants.constant_default(model_field)
+    is_list = source in (QUERY, HEADER) and dependants.is_sequence(model_field)
     return Parameter(
         source=source,
         slot=slot,
@@ -160,18 +162,18 @@ def _parameter(building: _Building, source: int, slot: int, model_field: Any) ->
         has_constant_default=is_constant,
         default=default,
         path_index=path_index,
-        validate=_fastapi.validator_of(model_field),
+        validate=dependants.validator_of(model_field),
     )
 
 
 def _body_parameter(slot: int, model_field: Any, is_item: bool) -> Parameter:
-    if _fastapi.is_form(model_field):
+    if dependants.is_form(model_field):
         raise Unknown("it takes a form")
-    is_constant, default = _fastapi.constant_default(model_field)
+    is_constant, default = dependants.constant_default(model_field)
     if is_item:
         aliases = tuple(
             Alias(name.encode("utf-8", "surrogatepass"), name, ("body", name))
-            for name in _fastapi.body_aliases_of(model_field)
+            for name in dependants.body_aliases_of(model_field)
         )
     else:
         aliases = (Alias(b"", "", ("body",)),)
@@ -184,7 +186,7 @@ def _body_parameter(slot: int, model_field: Any, is_item: bool) -> Parameter:
         validates_default=bool(model_field.field_info.validate_default),
         has_constant_default=is_constant,
         default=default,
-        validate=_fastapi.validator_of(model_field),
+        validate=dependants.validator_of(model_field),
     )
 
 
@@ -209,7 +211,7 @@ def _add_parameters(building: _Building, frame: Frame, names: list[str]) -> None
             names.append(each.name)
             fields_of_all.append(each)
     body_fields = list(dependant.body_params)
-    is_item = bool(body_fields) and _fastapi.is_embedded(body_fields, building.embeds_body)
+    is_item = bool(body_fields) and dependants.is_embedded(body_fields, building.embeds_body)
     for each in body_fields:
         parameters.append(_body_parameter(len(names), each, is_item))
         names.append(each.name)
@@ -218,7 +220,7 @@ def _add_parameters(building: _Building, frame: Frame, names: list[str]) -> None
     frame.parameters = tuple(parameters)
     frame.is_pure = is_pure and all(
         (parameter.has_constant_default or parameter.is_required)
-        and _pydantic_schema.runs_no_user_code(_fastapi.core_schema(parameter.field))
+        and _pydantic_schema.runs_no_user_code(dependants.core_schema(parameter.field))
         for parameter in parameters
     )
 
@@ -250,7 +252,7 @@ def _add_frame(
     frame.response_slot = _slot(names, dependant.response_param_name)
     frame.scopes_slot = _slot(names, dependant.security_scopes_param_name)
     if frame.scopes_slot >= 0:
-        frame.scopes = tuple(_fastapi.scopes_of(dependant))
+        frame.scopes = tuple(dependants.scopes_of(dependant))
     if len(set(names)) != len(names):
         raise Unknown("two of its parameters have one name")
     frame.kwnames = tuple(names)
@@ -271,15 +273,15 @@ def _add_dependency(building: _Building, sub: Any) -> int:
     building.guards.append((sub, "call", original_call))
     if building.overrides:
         call = building.overrides.get(original_call, original_call)
-        use = _fastapi.overridden(sub, call)
-    concurrency = _fastapi.concurrency_of(use)
-    is_async = _fastapi.is_coroutine(use.call) or concurrency is not None
+        use = dependants.overridden(sub, call)
+    concurrency = dependants.concurrency_of(use)
+    is_async = dependants.is_coroutine(use.call) or concurrency is not None
     index = _add_frame(building, use, call, original_call, is_async)
     frame = building.frames[index]
-    frame.entry, frame.invoke = _exit_stacks.entry_of(use.call, concurrency)
+    frame.entry, frame.invoke = exit_stacks.entry_of(use.call, concurrency)
     frame.leaves_early = sub.scope == "function"
-    frame.makes_anywhere = _exit_stacks.is_plain_generator(use.call)
-    key = _fastapi.cache_key(sub)
+    frame.makes_anywhere = exit_stacks.is_plain_generator(use.call)
+    key = dependants.cache_key(sub)
     frame.cache_slot = building.cache_slots.setdefault(key, len(building.cache_slots))
     frame.use_cache = bool(sub.use_cache)
     return index
@@ -298,9 +300,9 @@ def _json_validator(building: _Building) -> Any:
     )
     if len(found) != 1 or found[0].source != BODY or shows_request:
         return None
-    if not _pydantic_schema.reads_json_alike(_fastapi.core_schema(found[0].field)):
+    if not _pydantic_schema.reads_json_alike(dependants.core_schema(found[0].field)):
         return None
-    return _fastapi.json_validator_of(found[0].field)
+    return dependants.json_validator_of(found[0].field)
 
 
 def _json_options(state: dict[str, Any]) -> dict[str, Any]:
@@ -318,10 +320,10 @@ def _json_options(state: dict[str, Any]) -> dict[str, Any]:
 
 def _response_shape(field: Any, options: dict[str, Any]) -> tuple[Any, ...] | None:
     """Describe the results whose JSON pydantic need not write."""
-    if set(options) != {"by_alias"} or _fastapi.json_validator_of(field) is None:
+    if set(options) != {"by_alias"} or dependants.json_validator_of(field) is None:
         return None
     return _pydantic_schema.json_shape(
-        _fastapi.core_schema(field), by_alias=bool(options["by_alias"])
+        dependants.core_schema(field), by_alias=bool(options["by_alias"])
     )
 
 
@@ -329,7 +331,7 @@ def describe(
     *,
     app: Any,
     router: Any,
-    route: _fastapi.EffectiveRoute,
+    route: EffectiveRoute,
     overrides_of: dict[str, Any] | None,
     overrides: dict[Any, Any],
 ) -> Plan:
@@ -348,9 +350,9 @@ def describe(
     if not route.is_api_route:
         raise Unknown("it is no FastAPI route, or matches in a way of its own")
     effective = route.effective
-    state = _fastapi.handler_state(effective.app)
+    state = handlers.handler_state(effective.app)
     dependant = state["dependant"]
-    if _fastapi.is_generator(dependant.call):
+    if dependants.is_generator(dependant.call):
         raise Unknown("its endpoint yields")
     body_field = state["body_field"]
     if body_field is not None and state["is_body_form"]:
@@ -368,14 +370,14 @@ def describe(
     building.guards.append((effective, "app", effective.app))
     building.guards.append((dependant, "call", dependant.call))
     if body_field is not None:
-        building.guards.append(_fastapi.BODY_GUARD)
+        building.guards.append(applications.BODY_GUARD)
     _add_frame(building, dependant, dependant.call, dependant.call, bool(state["is_coroutine"]))
     response_field = state["response_field"]
     options = _json_options(state)
     respond = CLASS
-    if _fastapi.dumps_models(state):
+    if handlers.dumps_models(state):
         respond = MODEL
-    elif response_field is None and _fastapi.is_default_json(state):
+    elif response_field is None and handlers.is_default_json(state):
         respond = ENCODE
     return Plan(
         frames=tuple(building.frames),
@@ -389,14 +391,14 @@ def describe(
         status_code=state["status_code"] or 0,
         response_field=response_field,
         response_validate=(
-            None if response_field is None else _fastapi.validator_of(response_field)
+            None if response_field is None else dependants.validator_of(response_field)
         ),
         response_shape=_response_shape(response_field, options) if respond == MODEL else None,
-        to_json=_fastapi.serializer_of(response_field) if respond == MODEL else None,
+        to_json=dependants.serializer_of(response_field) if respond == MODEL else None,
         to_json_kwnames=tuple(options),
         to_json_values=tuple(options.values()),
-        make_response=_fastapi.response_maker(state) if respond == CLASS else None,
-        info=_fastapi.RouteInfo(app, router, route, state, tuple(building.cache_slots)),
+        make_response=responses.response_maker(state) if respond == CLASS else None,
+        info=RouteInfo(app, router, route, state, tuple(building.cache_slots)),
         overrides_of=overrides_of,
         guards=tuple(building.guards),
     )

@@ -1,0 +1,95 @@
+"""The errors and exceptions of FastAPI's handler for what a request or a result lacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi.dependencies import utils
+from fastapi.exceptions import RequestValidationError, ResponseValidationError
+from pydantic_core import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
+
+from .route_info import RouteInfo, endpoint_context
+
+# Names in it that are not public.
+_dependencies: Any = utils
+
+
+def missing_error(location: tuple[str, ...]) -> list[Any]:
+    """Return FastAPI's error for a value that is required."""
+    return [_dependencies.get_missing_field_error(loc=location)]
+
+
+def field_errors(exc: ValidationError, location: tuple[str, ...]) -> Sequence[Any]:
+    """Return FastAPI's errors for what pydantic has refused."""
+    return [
+        {**error, "loc": location + tuple(error.get("loc", ()))}
+        for error in exc.errors(include_url=False)
+    ]
+
+
+def request_error(
+    errors: list[Any], body: Any, info: RouteInfo, method: str, root_path: str
+) -> Exception:
+    """Make the exception for invalid parameters."""
+    return RequestValidationError(
+        errors, body=body, endpoint_ctx=endpoint_context(info, method, root_path)
+    )
+
+
+def _caused(exc: Exception, cause: BaseException) -> Exception:
+    exc.__cause__ = cause
+    return exc
+
+
+def _unreadable(cause: Exception) -> Exception:
+    return _caused(
+        HTTPException(status_code=400, detail="There was an error parsing the body"), cause
+    )
+
+
+def body_error(exc: Exception, info: RouteInfo, method: str, root_path: str) -> Exception:
+    """Make the exception for a body that could not be parsed."""
+    if isinstance(exc, json.JSONDecodeError):
+        error = {
+            "type": "json_invalid",
+            "loc": ("body", exc.pos),
+            "msg": "JSON decode error",
+            "input": {},
+            "ctx": {"error": exc.msg},
+        }
+        context = endpoint_context(info, method, root_path)
+        return _caused(RequestValidationError([error], body=exc.doc, endpoint_ctx=context), exc)
+    if isinstance(exc, HTTPException):
+        return exc
+    return _unreadable(exc)
+
+
+def disconnect_error() -> Exception:
+    """Make the exception for a client that has left before its body was complete."""
+    return _unreadable(ClientDisconnect())
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Read a body as `Request.body()` does, with the exceptions of FastAPI's handler."""
+    try:
+        return await Request({"type": "http"}, receive).body()
+    except HTTPException:
+        raise
+    except Exception as exc:
+        raise _unreadable(exc) from exc
+
+
+def response_error(
+    exc: ValidationError, content: Any, info: RouteInfo, method: str, root_path: str
+) -> Exception:
+    """Make the exception for a result that does not fit the response model."""
+    return ResponseValidationError(
+        errors=field_errors(exc, ("response",)),
+        body=content,
+        endpoint_ctx=endpoint_context(info, method, root_path),
+    )

@@ -1,0 +1,69 @@
+"""The live handler of a route: what FastAPI would run, whatever was declared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import CodeType, FunctionType
+from typing import Any, cast
+
+from fastapi import routing
+from fastapi.datastructures import DefaultPlaceholder
+from starlette.responses import JSONResponse
+
+from . import Unknown
+
+
+def _inner_code(function: Callable[..., Any], name: str) -> CodeType | None:
+    for constant in cast(FunctionType, function).__code__.co_consts:
+        if isinstance(constant, CodeType) and constant.co_name == name:
+            return constant
+    return None
+
+
+_REQUEST_RESPONSE = _inner_code(routing.request_response, "app")
+_REQUEST_HANDLER = _inner_code(routing.get_request_handler, "app")
+
+
+def _closure(function: FunctionType) -> dict[str, Any]:
+    cells = function.__closure__ or ()
+    return {
+        name: cell.cell_contents
+        for name, cell in zip(function.__code__.co_freevars, cells, strict=True)
+    }
+
+
+def handler_state(app: Any) -> dict[str, Any]:
+    """Read what FastAPI's handler of a route would run with, whatever was declared.
+
+    Args:
+        app: the route's `app`, as it is called for a request.
+
+    Returns:
+        The variables of `fastapi.routing.get_request_handler`, by name.
+
+    Raises:
+        Unknown: the application or the handler in it is not FastAPI's own.
+    """
+    if not isinstance(app, FunctionType) or app.__code__ is not _REQUEST_RESPONSE:
+        if type(app).__name__ == "RequestBodyLimitMiddleware":
+            raise Unknown("it has a max_body_size")
+        raise Unknown("something wraps the application of the route")
+    handler = _closure(app).get("f")
+    if not isinstance(handler, FunctionType) or handler.__code__ is not _REQUEST_HANDLER:
+        raise Unknown("the route has a handler of its own")
+    return _closure(handler)
+
+
+def is_default_json(state: dict[str, Any]) -> bool:
+    """Tell whether a handler answers with FastAPI's default response class."""
+    return (
+        isinstance(state["response_class"], DefaultPlaceholder)
+        or state["response_class"] is JSONResponse
+    ) and state["actual_response_class"] is JSONResponse
+
+
+def dumps_models(state: dict[str, Any]) -> bool:
+    """Tell whether pydantic makes a handler's JSON."""
+    return state["response_field"] is not None and isinstance(
+        state["response_class"], DefaultPlaceholder
+    )

@@ -1,0 +1,214 @@
+"""The objects and functions of FastAPI's and Starlette's that runs of a plan call."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from copy import copy
+from typing import Any, cast
+from uuid import UUID
+
+import anyio.to_thread
+from fastapi.background import BackgroundTasks
+from fastapi.encoders import jsonable_encoder
+from fastapi.exception_handlers import (
+    http_exception_handler,
+    request_validation_exception_handler,
+)
+from fastapi.security.oauth2 import SecurityScopes
+from pydantic_core import ValidationError
+from starlette._exception_handler import wrap_app_handling_exceptions
+from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from . import errors, exit_stacks, parameters, responses
+from .applications import FastAPI, own_middleware
+from .route_info import RouteInfo
+
+_DEFAULT_HANDLERS = (http_exception_handler, request_validation_exception_handler)
+
+
+def run_in_thread(call: Callable[[], None]) -> Awaitable[None]:
+    """Run a callable in AnyIO's thread pool."""
+    return anyio.to_thread.run_sync(call)
+
+
+class Hooks:
+    """The objects and functions that runs of one application use; see glue/application.h.
+
+    Args:
+        app: the application.
+        middleware: the exception middleware in its stack.
+        started: the message that stands for a response that has been started natively.
+    """
+
+    missing_error = staticmethod(errors.missing_error)
+    field_errors = staticmethod(errors.field_errors)
+    default_of = staticmethod(parameters.default_of)
+    delegated = staticmethod(parameters.delegated)
+    body_items = staticmethod(parameters.body_items)
+    request_error = staticmethod(errors.request_error)
+    body_error = staticmethod(errors.body_error)
+    disconnect_error = staticmethod(errors.disconnect_error)
+    response_error = staticmethod(errors.response_error)
+    is_json = staticmethod(parameters.is_json)
+    jsonable_encoder = staticmethod(jsonable_encoder)
+    make_injected_response = staticmethod(responses.make_injected_response)
+    json_response = staticmethod(responses.json_response)
+    background_tasks = BackgroundTasks
+    security_scopes = staticmethod(lambda scopes: SecurityScopes(scopes=scopes))
+    make_uuid = UUID
+    read_body = staticmethod(errors.read_body)
+    run_in_thread = staticmethod(run_in_thread)
+    unwind = staticmethod(exit_stacks.unwind)
+    enter = staticmethod(exit_stacks.enter)
+    exit_stack = staticmethod(exit_stacks.exit_stack)
+    stack_of = staticmethod(exit_stacks.stack_of)
+    show_exits = staticmethod(exit_stacks.show_exits)
+    leave = staticmethod(exit_stacks.leave)
+    no_response = staticmethod(exit_stacks.no_response)
+    not_awaited = staticmethod(exit_stacks.not_awaited)
+    shield = staticmethod(exit_stacks.shield)
+    solve = staticmethod(parameters.solve)
+    response_type = Response
+    response_call = Response.__call__
+    validation_error = ValidationError
+
+    def __init__(self, app: FastAPI, middleware: ExceptionMiddleware, started: Message) -> None:
+        self._app = app
+        self._middleware = middleware
+        self._started = started
+
+    def make_request(
+        self,
+        info: RouteInfo,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        path_params: dict[str, Any],
+        body: bytes | None,
+        parsed: Any,
+        is_parsed: bool,
+    ) -> Request:
+        """Make the `Request` of a route's handler, with its scope as FastAPI's router leaves it."""
+        middleware = self._middleware
+        scope["app"] = self._app
+        scope["starlette.exception_handlers"] = (
+            middleware._exception_handlers,
+            middleware._status_handlers,
+        )
+        scope["fastapi_middleware_astack"] = AsyncExitStack()
+        scope.setdefault("router", info.router)
+        route = info.route
+        if route.follows_inclusion:
+            scope.setdefault("fastapi", {})
+        scope["endpoint"] = route.effective.endpoint
+        scope["path_params"] = path_params
+        scope["route"] = route.route
+        if route.context is not None:
+            scope["fastapi"]["included_router"] = route.included_by
+            scope["fastapi"]["effective_route_context"] = route.context
+        request = Request(scope, receive, send)
+        if body is not None:
+            request._body = body
+            request._stream_consumed = True
+            if is_parsed:
+                request._json = parsed
+        scope["fastapi_inner_astack"] = AsyncExitStack()
+        scope["fastapi_function_astack"] = AsyncExitStack()
+        return request
+
+    def default_answer(self, exc: Exception) -> Response | None:
+        """Answer an exception, if it is FastAPI's own handlers that would.
+
+        They look at the exception alone, and never wait.
+        """
+        middleware = self._middleware
+        handler = None
+        if isinstance(exc, HTTPException):
+            handler = middleware._status_handlers.get(exc.status_code)
+        if handler is None:
+            handlers = middleware._exception_handlers
+            handler = next((handlers[kind] for kind in type(exc).__mro__ if kind in handlers), None)
+        if not any(handler is each for each in _DEFAULT_HANDLERS):
+            return None
+        try:
+            response = parameters.result_of(cast(Any, handler)(None, exc))
+        except Exception:
+            return None  # it fails again where it belongs, with `exc` as its context
+        exc.__traceback__ = None
+        return cast(Response, response)
+
+    async def answer(
+        self,
+        exc: Exception,
+        request: Request,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        started: int,
+    ) -> None:
+        """Raise a run's exception where FastAPI's handlers are, which answer it.
+
+        Args:
+            exc: the exception.
+            request: the route's.
+            scope: the request's.
+            receive: the server's, or a middleware's.
+            send: the server's, or a middleware's.
+            started: 0: no response has been started; 1: one was, and `send` takes the message that
+                says so; 2: one was, and `send` has seen it.
+        """
+        marker = self._started
+
+        async def raise_again(_scope: Scope, _receive: Receive, send: Send) -> None:
+            if started:
+                await send(marker)
+            raise exc
+
+        async def send_others(message: Message) -> None:
+            if message is not marker:
+                await send(message)
+
+        send = send_others if started == 2 else send
+        await self._inside(raise_again, request, scope, receive, send)
+
+    async def respond(
+        self, response: ASGIApp, request: Request, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Send a run's response from where FastAPI's route would, with its handlers around.
+
+        Args:
+            response: what the endpoint has returned.
+            request: the route's.
+            scope: the request's.
+            receive: the server's, or a middleware's.
+            send: the server's, or a middleware's.
+        """
+        await self._inside(exit_stacks.inside_request(response), request, scope, receive, send)
+
+    async def _inside(
+        self, app: ASGIApp, request: Request, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        middleware = self._middleware
+        scope["starlette.exception_handlers"] = (
+            middleware._exception_handlers,
+            middleware._status_handlers,
+        )
+        inner: ASGIApp = wrap_app_handling_exceptions(app, request)
+        middle = exit_stacks.inside_middleware(inner)
+        outer = wrap_app_handling_exceptions(middle, Request(scope, receive, send))
+        await outer(scope, receive, send)
+
+    async def bare_stack(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application's stack as it would be without middleware of the user's."""
+        scope["app"] = self._app
+        stack: ASGIApp = self._middleware
+        for each in reversed(own_middleware(self._app)):
+            outer = copy(each)
+            outer.app = stack
+            stack = outer
+        await stack(scope, receive, send)

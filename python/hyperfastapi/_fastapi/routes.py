@@ -1,0 +1,138 @@
+"""The routes of an application, as the scan of its router meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import routing
+from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute
+
+
+class EffectiveRoute:
+    """One route as the router's scan meets it, perhaps by way of an included router.
+
+    Attributes:
+        route: the route that was declared.
+        context: what inclusion has made of it; None for a route of the router itself.
+        included_by: the innermost inclusion, or None.
+        follows_inclusion: FastAPI's scan has passed an included router before this route.
+    """
+
+    __slots__ = ("context", "follows_inclusion", "included_by", "route")
+
+    def __init__(
+        self, route: BaseRoute, context: Any, included_by: Any, *, follows_inclusion: bool
+    ) -> None:
+        self.route = route
+        self.context = context
+        self.included_by = included_by
+        self.follows_inclusion = follows_inclusion
+
+    @property
+    def effective(self) -> Any:
+        """What has the path, methods and endpoint that count."""
+        return self.context if self.context is not None else self.route
+
+    @property
+    def is_api_route(self) -> bool:
+        """Whether FastAPI's own route class decides on matching and handling."""
+        kind = type(self.route)
+        return (
+            isinstance(self.route, routing.APIRoute)
+            and kind.matches is routing.APIRoute.matches
+            and kind.handle is routing.APIRoute.handle
+            and "matches" not in vars(self.route)
+            and "handle" not in vars(self.route)
+        )
+
+
+_Included = getattr(routing, "_IncludedRouter", ())
+
+
+def _from_inclusion(inclusion: Any) -> Iterator[EffectiveRoute]:
+    if has_own_routing(inclusion.original_router):
+        yield EffectiveRoute(inclusion, None, inclusion, follows_inclusion=True)
+        return
+    for candidate in inclusion.effective_candidates():
+        if isinstance(candidate, _Included):
+            yield from _from_inclusion(candidate)
+        elif isinstance(candidate.original_route, routing.APIRoute):
+            yield EffectiveRoute(
+                candidate.original_route, candidate, inclusion, follows_inclusion=True
+            )
+        else:
+            route = candidate.starlette_route or candidate.original_route
+            yield EffectiveRoute(route, None, inclusion, follows_inclusion=True)
+
+
+def effective_routes(router: routing.APIRouter) -> Iterator[EffectiveRoute]:
+    """Walk a router's routes in the order of its scan, included routers unfolded."""
+    follows = False
+    for route in router.routes:
+        if isinstance(route, _Included):
+            follows = True
+            yield from _from_inclusion(route)
+        else:
+            yield EffectiveRoute(route, None, None, follows_inclusion=follows)
+
+
+def routers_of(router: routing.APIRouter) -> list[routing.APIRouter]:
+    """Return a router and all that are included in it, each once."""
+    found: list[routing.APIRouter] = []
+    waiting = [router]
+    while waiting:
+        current = waiting.pop()
+        if any(each is current for each in found):
+            continue
+        found.append(current)
+        waiting.extend(
+            route.original_router for route in current.routes if isinstance(route, _Included)
+        )
+    return found
+
+
+def is_exact(route: BaseRoute, kind: type[BaseRoute]) -> bool:
+    """Tell whether a route matches as Starlette's class does."""
+    return isinstance(route, kind) and type(route).matches is kind.matches
+
+
+def is_mount(route: BaseRoute) -> bool:
+    """Tell whether a route is a plain mount."""
+    return is_exact(route, Mount)
+
+
+def is_plain_route(route: BaseRoute) -> bool:
+    """Tell whether a route is Starlette's own, with a path and methods."""
+    return is_exact(route, Route)
+
+
+def is_websocket_route(route: BaseRoute) -> bool:
+    """Tell whether a route never matches an HTTP request."""
+    if type(route) is WebSocketRoute:
+        return True
+    return type(route) is routing.APIWebSocketRoute
+
+
+def is_host(route: BaseRoute) -> bool:
+    """Tell whether a route selects by the Host header."""
+    return isinstance(route, Host)
+
+
+def kind_of(route: BaseRoute) -> str:
+    """Say what a route that is not FastAPI's own is."""
+    if is_mount(route):
+        return "the application that is mounted there answers"
+    if is_plain_route(route):
+        return "it is a route of Starlette's"
+    return f"{type(route).__name__} matches or answers in a way of its own"
+
+
+def has_own_routing(router: routing.APIRouter) -> bool:
+    """Tell whether a router is searched in another way than FastAPI's."""
+    kind = type(router)
+    known = routing.APIRouter
+    names = ("app", "matches", "handle", "__call__")
+    return any(getattr(kind, name) is not getattr(known, name) for name in names) or any(
+        name in vars(router) for name in ("app", "matches", "handle")
+    )
