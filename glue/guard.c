@@ -1,5 +1,7 @@
 #include "guard.h"
 
+#include <structmember.h>
+
 /* The dictionary that an attribute of an object is looked up in, before the object's class or after
  * it in vain: a new reference. NULL without an exception: there is no such dictionary. */
 static PyObject *dict_of(PyObject *object, PyObject *name)
@@ -46,6 +48,36 @@ static bool all_hold(PyObject *triples, bool (*holds)(PyObject *, PyObject *, Py
     return true;
 }
 
+/* Where a slot of an object keeps its value: NULL, the attribute is not in one. */
+static PyObject *const *place_of(PyObject *object, PyObject *name)
+{
+    PyObject *in_class = _PyType_Lookup(Py_TYPE(object), name); /* borrowed */
+
+    if (Py_TYPE(object)->tp_getattro != PyObject_GenericGetAttr || in_class == NULL ||
+        !Py_IS_TYPE(in_class, &PyMemberDescr_Type))
+        return NULL;
+    const PyMemberDef *member = ((PyMemberDescrObject *)in_class)->d_member;
+    return member->type == T_OBJECT_EX
+               ? (PyObject *const *)(void *)((char *)object + member->offset)
+               : NULL;
+}
+
+static int add_slot(struct hfa_guards *guards, PyObject *object, PyObject *value,
+                    PyObject *const *place)
+{
+    struct hfa_slot_guard *slots =
+        PyMem_Realloc(guards->slots, (guards->slot_count + 1) * sizeof(*slots));
+
+    if (slots == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    guards->slots = slots;
+    slots[guards->slot_count++] =
+        (struct hfa_slot_guard){Py_NewRef(object), Py_NewRef(value), place};
+    return 0;
+}
+
 static bool is_triple(PyObject *guard)
 {
     return PyTuple_Check(guard) && PyTuple_GET_SIZE(guard) == 3 &&
@@ -62,6 +94,9 @@ static int sort_in(struct hfa_guards *guards, const struct hfa_state *state, PyO
     }
     PyObject *object = PyTuple_GET_ITEM(guard, 0), *name = PyTuple_GET_ITEM(guard, 1);
     PyObject *value = PyTuple_GET_ITEM(guard, 2);
+    PyObject *const *place = place_of(object, name);
+    if (place != NULL)
+        return add_slot(guards, object, value, place);
     PyObject *dict = PyDict_CheckExact(object) ? Py_NewRef(object) : dict_of(object, name);
     if (dict == NULL || (dict != object && !entry_holds(dict, name, value))) {
         Py_XDECREF(dict);
@@ -105,6 +140,10 @@ bool hfa_guards_hold(struct hfa_guards *guards, const struct hfa_state *state)
             return false;
         }
     }
+    for (size_t i = 0; i < guards->slot_count; i++) {
+        if (*guards->slots[i].place != guards->slots[i].value)
+            return false;
+    }
     return all_hold(guards->others, attribute_holds);
 }
 
@@ -112,6 +151,10 @@ int hfa_guards_traverse(const struct hfa_guards *guards, visitproc visit, void *
 {
     Py_VISIT(guards->entries);
     Py_VISIT(guards->others);
+    for (size_t i = 0; i < guards->slot_count; i++) {
+        Py_VISIT(guards->slots[i].object);
+        Py_VISIT(guards->slots[i].value);
+    }
     return hfa_dict_watch_traverse(&guards->watch, visit, arg);
 }
 
@@ -119,5 +162,14 @@ void hfa_guards_clear(struct hfa_guards *guards)
 {
     Py_CLEAR(guards->entries);
     Py_CLEAR(guards->others);
+    struct hfa_slot_guard *slots = guards->slots;
+    size_t count = guards->slot_count;
+    guards->slots = NULL;
+    guards->slot_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        Py_DECREF(slots[i].object);
+        Py_DECREF(slots[i].value);
+    }
+    PyMem_Free(slots);
     hfa_dict_watch_clear(&guards->watch);
 }

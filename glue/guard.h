@@ -2,7 +2,7 @@
  *
  * A guard is (dict, key, value) or (object, attribute's name, value); values are compared by
  * identity. As long as no dictionary has changed (dict_watch.h) nothing is looked up, but for
- * attributes that are not simply entries of their object's dictionary.
+ * attributes that are neither entries of their object's dictionary nor in slots.
  *
  * Interpreter lock. Zeroed guards are none.
  */
@@ -11,9 +11,18 @@
 
 #include "dict_watch.h"
 
+/* An attribute that has a place of its own in its object (__slots__). */
+struct hfa_slot_guard {
+    PyObject *object; /* owned: it keeps `place` */
+    PyObject *value;  /* owned */
+    PyObject *const *place;
+};
+
 struct hfa_guards {
     PyObject *entries; /* owned tuple of (dict, key, value) */
     PyObject *others;  /* owned tuple of (object, attribute's name, value) */
+    struct hfa_slot_guard *slots;
+    size_t slot_count;
     struct hfa_dict_watch watch;
 };
 

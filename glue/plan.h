@@ -35,11 +35,14 @@ enum hfa_source {
     HFA_SOURCE_DELEGATED, /* FastAPI's own extraction, for a group of fields of one source */
 };
 
-/* What has to be done to a text value. Both short cuts give what pydantic would. */
+/* What has to be done to a text value. The short cuts give what pydantic would; what they do not
+ * take, it gets. */
 enum hfa_conversion {
     HFA_CONVERT_VALIDATE, /* pydantic */
     HFA_CONVERT_STR,      /* a str without constraints: the value itself */
-    HFA_CONVERT_INT,      /* an int without constraints: plain decimal digits here, else pydantic */
+    HFA_CONVERT_INT,      /* the same of an int, a float, a bool: plain_value.h */
+    HFA_CONVERT_FLOAT,
+    HFA_CONVERT_BOOL,
 };
 
 enum hfa_path_kind {

@@ -1,5 +1,6 @@
 /* Parameters and bodies of a run: from the request's bytes to validated values. */
 #include "cookie_text.h"
+#include "plain_value.h"
 #include "plan_run.h"
 #include "query_text.h"
 #include "scope.h"
@@ -57,21 +58,21 @@ static PyObject *validate(struct hfa_run *run, unsigned index,
     return NULL;
 }
 
-/* Decimal digits as pydantic and int() read them alike; NULL without an exception for the rest. */
-static PyObject *plain_int(struct hfa_bytes text)
+/* The short cut of a parameter; NULL without an exception where pydantic has to look. */
+static PyObject *plain_value(enum hfa_conversion conversion, struct hfa_bytes text)
 {
-    size_t at = text.length > 0 && text.data[0] == '-';
-    size_t digits = text.length - at;
-    long long number = 0;
-
-    if (digits == 0 || digits > 18 || (text.data[at] == '0' && text.length > 1))
-        return NULL;
-    for (size_t i = at; i < text.length; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return NULL;
-        number = number * 10 + (text.data[i] - '0');
+    switch (conversion) {
+    case HFA_CONVERT_INT:
+        return hfa_plain_int(text);
+    case HFA_CONVERT_FLOAT:
+        return hfa_plain_float(text);
+    case HFA_CONVERT_BOOL:
+        return hfa_plain_bool(text);
+    case HFA_CONVERT_STR:
+    case HFA_CONVERT_VALIDATE:
+        break;
     }
-    return PyLong_FromLongLong(at == 1 ? -number : number);
+    return NULL;
 }
 
 static PyObject *decode_latin1(struct hfa_bytes text)
@@ -112,7 +113,7 @@ static PyObject *path_value(const struct hfa_run *run, unsigned index)
     case HFA_PATH_STR:
         return PyUnicode_DecodeUTF8(text.data, (Py_ssize_t)text.length, NULL);
     case HFA_PATH_INT:
-        value = plain_int(text);
+        value = hfa_plain_int(text);
         if (value != NULL || PyErr_Occurred())
             return value;
         string = PyUnicode_DecodeUTF8(text.data, (Py_ssize_t)text.length, NULL);
@@ -270,11 +271,9 @@ static PyObject *value_of(struct hfa_run *run, unsigned index,
     if (outcome == 0)
         return absent(run, index, parameter, alias);
     if (found.is_raw) {
-        if (parameter->conversion == HFA_CONVERT_INT) {
-            valid = plain_int(found.raw);
-            if (valid != NULL || PyErr_Occurred())
-                return valid;
-        }
+        valid = plain_value(parameter->conversion, found.raw);
+        if (valid != NULL || PyErr_Occurred())
+            return valid;
         found.object = hfa_query_text(found.raw);
         if (found.object == NULL)
             return NULL;
@@ -282,12 +281,12 @@ static PyObject *value_of(struct hfa_run *run, unsigned index,
     if (PyUnicode_CheckExact(found.object)) {
         if (parameter->conversion == HFA_CONVERT_STR)
             return found.object;
-        if (parameter->conversion == HFA_CONVERT_INT && !found.is_raw) {
+        if (parameter->conversion != HFA_CONVERT_VALIDATE && !found.is_raw) {
             struct hfa_bytes text = {NULL, 0};
             Py_ssize_t length = 0;
             text.data = PyUnicode_AsUTF8AndSize(found.object, &length);
             text.length = (size_t)length;
-            valid = text.data == NULL ? NULL : plain_int(text);
+            valid = text.data == NULL ? NULL : plain_value(parameter->conversion, text);
             if (valid != NULL) {
                 Py_DECREF(found.object);
                 return valid;

@@ -23,10 +23,16 @@ bool hfa_query_next(struct hfa_bytes *rest, struct hfa_query_pair *pair)
     return true;
 }
 
+/* Stands for itself. */
+static inline bool is_plain(char byte)
+{
+    return byte != '%' && byte != '+' && (unsigned char)byte < 0x80;
+}
+
 bool hfa_query_is_plain(struct hfa_bytes raw)
 {
     for (size_t i = 0; i < raw.length; i++)
-        if (raw.data[i] == '%' || raw.data[i] == '+' || (unsigned char)raw.data[i] >= 0x80)
+        if (!is_plain(raw.data[i]))
             return false;
     return true;
 }
@@ -112,10 +118,16 @@ size_t hfa_query_decode(struct hfa_bytes raw, char *decoded)
 bool hfa_query_name_equals(struct hfa_bytes raw, struct hfa_bytes name)
 {
     char piece[PIECE_MAX];
+    size_t at = 0;
 
-    if (hfa_bytes_equal(raw, name) && hfa_query_is_plain(raw))
-        return true;
-    for (size_t at = 0; at < raw.length;) {
+    while (at < raw.length && is_plain(raw.data[at])) {
+        if (at == name.length || raw.data[at] != name.data[at])
+            return false;
+        at++;
+    }
+    name.data += at;
+    name.length -= at;
+    while (at < raw.length) {
         size_t size = next_piece(raw, &at, piece);
         if (size > name.length || memcmp(piece, name.data, size) != 0)
             return false;

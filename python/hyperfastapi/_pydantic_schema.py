@@ -63,14 +63,14 @@ def plain_kind(schema: Schema) -> str | None:
     """Tell what a validator does to text.
 
     Returns:
-        ``"str"``: it is a str, without constraints; ``"int"``: an int, without constraints; None:
-        anything else.
+        The type, ``"str"``, ``"int"``, ``"float"`` or ``"bool"``, if there are no constraints; None
+        for anything else.
     """
     while schema["type"] in ("default", "nullable"):
         if schema["type"] == "default" and "default_factory" in schema:
             return None
         schema = schema["schema"]
-    if schema["type"] in ("str", "int") and not set(schema) - _INERT_KEYS:
+    if schema["type"] in ("str", "int", "float", "bool") and not set(schema) - _INERT_KEYS:
         return str(schema["type"])
     return None
 

@@ -17,7 +17,7 @@ from ._fastapi.route_info import RouteInfo
 from ._fastapi.routes import EffectiveRoute
 
 PATH, QUERY, HEADER, COOKIE, BODY, BODY_ITEM, DELEGATED = range(7)
-VALIDATE, STR, INT = range(3)
+VALIDATE, STR, INT, FLOAT, BOOL = range(5)
 ENCODE, MODEL, CLASS = range(3)
 NO_BODY, JSON_BODY = range(2)
 
@@ -119,9 +119,12 @@ class _Building:
     guards: list[tuple[Any, str, Any]] = field(default_factory=list)
 
 
+_CONVERSIONS = {"str": STR, "int": INT, "float": FLOAT, "bool": BOOL}
+
+
 def _conversion(model_field: Any) -> int:
     kind = _pydantic_schema.plain_kind(dependants.core_schema(model_field))
-    return {"str": STR, "int": INT}.get(kind or "", VALIDATE)
+    return _CONVERSIONS.get(kind or "", VALIDATE)
 
 
 def _wire(source: int, alias: str) -> bytes:
