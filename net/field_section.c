@@ -49,6 +49,18 @@ static enum hfa_status add_pseudo(struct hfa_field_section *section, struct hfa_
     return HFA_OK; /* :scheme is the connection's business */
 }
 
+static void note_expect(struct hfa_field_section *section, struct hfa_bytes value)
+{
+    struct hfa_bytes expectation;
+
+    while (hfa_field_next_element(&value, &expectation)) {
+        if (hfa_bytes_equal_lower(expectation, HFA_BYTES("100-continue")))
+            section->expects_continue = true;
+        else
+            section->expects_else = true;
+    }
+}
+
 /* What a field means for us, beside being passed on. */
 static void note_field(struct hfa_field_section *section, const struct hfa_field *field)
 {
@@ -63,8 +75,7 @@ static void note_field(struct hfa_field_section *section, const struct hfa_field
         if (hfa_bytes_equal(field->name, HFA_BYTES("cookie")))
             section->cookie_count++;
         else if (hfa_bytes_equal(field->name, HFA_BYTES("expect")))
-            section->expects_continue =
-                hfa_bytes_equal_lower(field->value, HFA_BYTES("100-continue"));
+            note_expect(section, field->value);
         break;
     case 14:
         if (!hfa_bytes_equal(field->name, HFA_BYTES("content-length")))
@@ -224,6 +235,9 @@ enum hfa_status hfa_field_section_finish(struct hfa_field_section *section, bool
         return HFA_ERR_PROTOCOL;
     if (split_path(section) != HFA_OK)
         return HFA_ERR_PROTOCOL;
+    *http_status = 417;
+    if (section->expects_else)
+        return HFA_ERR_LIMIT;
     size_t size = (section->field_count - first) * sizeof(struct hfa_field);
     struct hfa_field *fields = hfa_arena_alloc(&exchange->arena, size);
     *http_status = 503;

@@ -25,6 +25,7 @@ struct hfa_field_section {
     size_t host;               /* index of a Host field; 0: none */
     bool has_content_length;
     bool expects_continue;
+    bool expects_else; /* something that nobody promises: 417 */
     bool is_too_large; /* beyond limits->head_size or ->head_fields: the rest is not kept */
     bool is_malformed;
 };

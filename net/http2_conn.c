@@ -272,9 +272,10 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         return 0;
     }
     stream = find_stream(session, frame->hd.stream_id);
-    /* RFC 9113 8.1: the answer is whole and the rest of the request is not needed. */
+    if (stream != NULL && frame->hd.type == NGHTTP2_HEADERS)
+        hfa_http2_stream_sent_head(stream);
     if (stream != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) && !stream->peer_ended)
-        hfa_http2_stream_reset(stream, NGHTTP2_NO_ERROR);
+        hfa_http2_stream_discard(stream);
     return 0;
 }
 
@@ -330,6 +331,7 @@ static void http2_prepare_output(void *engine)
 
     if (carrier->wants_close)
         return;
+    hfa_http2_stream_feed_hungry(conn);
     if (conn->is_draining && conn->streams == NULL && !conn->said_goodbye && conn->had_stream) {
         conn->said_goodbye = true;
         nghttp2_session_terminate_session(conn->session, NGHTTP2_NO_ERROR);

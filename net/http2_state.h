@@ -25,16 +25,22 @@ struct hfa_http2_stream {
     struct hfa_http2_stream *next;
     struct hfa_http2_stream **link;
     int32_t id;
-    bool is_submitted;      /* nghttp2 has the response's head */
-    bool is_deferred;       /* nghttp2 waits to be told of more bytes */
-    bool is_ended;          /* nothing follows what is in the output */
-    bool is_reset;          /* we have asked nghttp2 to reset it */
-    bool resets_when_sent;  /* the response is cut: a reset takes the place of its end */
-    bool peer_ended;        /* the client will send no more */
-    bool has_body;          /* bytes of the response are sent, not only counted */
-    bool has_length;        /* of the response */
-    uint64_t counted;       /* bytes of the output that conn->unsent knows of */
-    uint64_t length_left;   /* of the response's content-length */
+    bool is_submitted;     /* nghttp2 has the response's head */
+    bool is_head_sent;     /* a frame has taken it */
+    bool is_hungry;        /* the WebSocket's messages are taken: it may be fed */
+    bool is_deferred;      /* nghttp2 waits to be told of more bytes */
+    bool is_ended;         /* nothing follows what is in the output */
+    bool is_reset;         /* we have asked nghttp2 to reset it */
+    bool resets_when_sent; /* the response is cut: a reset takes the place of its end */
+    bool peer_ended;       /* the client will send no more */
+    bool is_discarding;    /* the response is whole, the rest of the request is passed over */
+    bool has_body;         /* bytes of the response are sent, not only counted */
+    bool has_length;       /* of the response */
+    uint64_t counted;      /* bytes of the output that conn->unsent knows of */
+    uint64_t length_left;  /* of the response's content-length */
+    unsigned interim_due;  /* heads of interim responses that no frame has taken yet */
+    size_t discarded;      /* bytes that the client was let send since then */
+    uint64_t discard_until_ns;
     size_t unacknowledged;  /* bytes received that the client's window still counts */
     uint64_t body_bytes;    /* received in the current time-out window */
     uint64_t body_until_ns; /* end of that window */
@@ -65,6 +71,7 @@ struct hfa_http2_conn {
     bool said_goodbye; /* the last GOAWAY is submitted */
     unsigned reset_count;
     uint64_t unsent;   /* bytes in all streams' outputs */
+    bool has_hungry;   /* a stream is_hungry */
     bool has_paused;   /* a stream may have been told to wait because of them */
     bool is_condemned; /* ended for what the client did */
     bool is_broken;    /* nothing is read any more */
@@ -97,6 +104,17 @@ void hfa_http2_stream_begin(struct hfa_http2_stream *stream, bool ends);
 /* Body bytes, or a WebSocket's. */
 enum hfa_status hfa_http2_stream_data(struct hfa_http2_stream *stream, struct hfa_bytes bytes);
 void hfa_http2_stream_end_data(struct hfa_http2_stream *stream);
+
+/* Feeds the WebSockets whose applications have taken what had come. Not from inside of their calls:
+ * what an application answers to a message leaves before a close behind it is looked at. */
+void hfa_http2_stream_feed_hungry(struct hfa_http2_conn *conn);
+
+/* A HEADERS frame of the stream was sent. */
+void hfa_http2_stream_sent_head(struct hfa_http2_stream *stream);
+
+/* The response is sent to its end and the request is not. Clients that send their bodies without a
+ * look at what comes are let go on for a while, as over HTTP/1.1; then RFC 9113 8.1's reset. */
+void hfa_http2_stream_discard(struct hfa_http2_stream *stream);
 
 /* nghttp2 asks how much there is to send: a count, or NGHTTP2_ERR_DEFERRED. */
 ssize_t hfa_http2_stream_offer(struct hfa_http2_stream *stream, size_t most, uint32_t *flags);

@@ -387,6 +387,8 @@ static enum hfa_status op_inform(struct hfa_exchange *exchange, int status_code,
     if (status == HFA_OK && nghttp2_submit_headers(stream->conn->session, NGHTTP2_FLAG_NONE,
                                                    stream->id, NULL, list, count, NULL) != 0)
         status = HFA_ERR_NO_MEMORY;
+    if (status == HFA_OK)
+        stream->interim_due++;
     hfa_http2_changed(stream->conn);
     return status;
 }
@@ -504,6 +506,17 @@ ssize_t hfa_http2_stream_offer(struct hfa_http2_stream *stream, size_t most, uin
     return (ssize_t)waiting;
 }
 
+void hfa_http2_stream_sent_head(struct hfa_http2_stream *stream)
+{
+    if (stream->interim_due > 0) {
+        stream->interim_due--;
+        return;
+    }
+    stream->is_head_sent = true;
+    if (stream->resets_when_sent && stream->carrier.output.length == 0)
+        hfa_http2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
+}
+
 static void feed_websocket(struct hfa_http2_stream *stream);
 
 void hfa_http2_stream_took(struct hfa_http2_stream *stream, size_t size)
@@ -544,6 +557,41 @@ static void acknowledge(struct hfa_http2_stream *stream)
     hfa_http2_changed(stream->conn);
 }
 
+static void tell_disconnect(struct hfa_exchange *exchange)
+{
+    if (exchange->is_disconnected)
+        return;
+    exchange->is_disconnected = true;
+    hfa_exchange_notify(exchange, HFA_EVENT_DISCONNECT);
+}
+
+/* As acknowledge(), for what nobody will read. */
+static void pass_over(struct hfa_http2_stream *stream)
+{
+    size_t most = hfa_http2_limits(stream->conn)->discard_size;
+
+    if (stream->unacknowledged > most - stream->discarded) {
+        hfa_http2_stream_reset(stream, NGHTTP2_NO_ERROR);
+        return;
+    }
+    stream->discarded += stream->unacknowledged;
+    nghttp2_session_consume_stream(stream->conn->session, stream->id, stream->unacknowledged);
+    stream->unacknowledged = 0;
+    hfa_http2_changed(stream->conn);
+}
+
+void hfa_http2_stream_discard(struct hfa_http2_stream *stream)
+{
+    if (stream->conn->is_draining || stream->exchange->request.is_websocket) {
+        hfa_http2_stream_reset(stream, NGHTTP2_NO_ERROR);
+        return;
+    }
+    stream->is_discarding = true;
+    stream->discard_until_ns =
+        hfa_http2_now(stream->conn) + hfa_http2_limits(stream->conn)->linger_timeout_ns;
+    pass_over(stream);
+}
+
 /* A WebSocket that is done ends its stream; the application hears of it as of a lost connection. */
 static void finish_websocket(struct hfa_http2_stream *stream)
 {
@@ -553,10 +601,7 @@ static void finish_websocket(struct hfa_http2_stream *stream)
         return;
     stream->is_ended = true;
     stream->carrier.deadline_ns = HFA_NEVER;
-    if (!exchange->is_disconnected) {
-        exchange->is_disconnected = true;
-        hfa_exchange_notify(exchange, HFA_EVENT_DISCONNECT);
-    }
+    tell_disconnect(exchange);
     resume(stream);
 }
 
@@ -576,12 +621,29 @@ static void feed_websocket(struct hfa_http2_stream *stream)
     finish_websocket(stream);
 }
 
+void hfa_http2_stream_feed_hungry(struct hfa_http2_conn *conn)
+{
+    if (!conn->has_hungry)
+        return;
+    conn->has_hungry = false;
+    for (struct hfa_http2_stream *each = conn->streams; each != NULL; each = each->next) {
+        if (each->is_hungry) {
+            each->is_hungry = false;
+            feed_websocket(each);
+        }
+    }
+}
+
 enum hfa_status hfa_http2_stream_data(struct hfa_http2_stream *stream, struct hfa_bytes bytes)
 {
     struct hfa_exchange *exchange = stream->exchange;
 
     stream->body_bytes += bytes.length;
     stream->unacknowledged += bytes.length;
+    if (stream->is_discarding) {
+        pass_over(stream);
+        return HFA_OK;
+    }
     if (exchange->response == HFA_RESPONSE_COMPLETE || stream->is_ended) {
         acknowledge(stream); /* nobody wants it */
         return HFA_OK;
@@ -607,10 +669,7 @@ void hfa_http2_stream_end_data(struct hfa_http2_stream *stream)
         return;
     }
     /* RFC 8441 5: what the end of a TCP connection is to a WebSocket. */
-    if (!exchange->is_disconnected) {
-        exchange->is_disconnected = true;
-        hfa_exchange_notify(exchange, HFA_EVENT_DISCONNECT);
-    }
+    tell_disconnect(exchange);
     if (stream->websocket != NULL) {
         stream->is_ended = true;
         stream->carrier.deadline_ns = HFA_NEVER;
@@ -623,7 +682,8 @@ static void op_resume_body(struct hfa_exchange *exchange)
     struct hfa_http2_stream *stream = exchange->stream;
 
     if (stream->websocket != NULL) {
-        feed_websocket(stream);
+        stream->is_hungry = stream->conn->has_hungry = true;
+        hfa_http2_changed(stream->conn);
         return;
     }
     size_t most = hfa_http2_limits(stream->conn)->request_buffer;
@@ -751,7 +811,8 @@ static void op_abort(struct hfa_exchange *exchange)
         finish_websocket(stream);
         return;
     }
-    if (!stream->is_submitted || stream->carrier.output.length == 0) {
+    bool is_all_sent = stream->is_head_sent && stream->carrier.output.length == 0;
+    if (!stream->is_submitted || is_all_sent) {
         hfa_http2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
         return;
     }
@@ -785,10 +846,12 @@ static void check_body(struct hfa_http2_stream *stream)
 
     if (hfa_http2_now(stream->conn) < stream->body_until_ns)
         return;
-    if (is_awaited && stream->body_bytes < (least > 0 ? least : 1))
-        hfa_http2_stream_refuse(stream, 408, hfa_status_phrase(408));
-    else
+    if (!is_awaited || stream->body_bytes >= (least > 0 ? least : 1)) {
         restart_body_window(stream);
+        return;
+    }
+    hfa_http2_stream_refuse(stream, 408, hfa_status_phrase(408));
+    tell_disconnect(stream->exchange);
 }
 
 void hfa_http2_stream_check_time(struct hfa_http2_stream *stream)
@@ -799,6 +862,11 @@ void hfa_http2_stream_check_time(struct hfa_http2_stream *stream)
 
     if (stream->is_reset || stream == conn->receiving)
         return;
+    if (stream->is_discarding) {
+        if (now_ns >= stream->discard_until_ns)
+            hfa_http2_stream_reset(stream, NGHTTP2_NO_ERROR);
+        return;
+    }
     if (stream->carrier.output.length > 0 && write_timeout_ns > 0 &&
         now_ns >= stream->moved_ns + write_timeout_ns) {
         conn->carrier->dispatcher->counters.h2_stalled_streams++;
@@ -817,6 +885,10 @@ void hfa_http2_stream_shutdown(struct hfa_http2_stream *stream)
 {
     if (stream == stream->conn->receiving)
         return;
+    if (stream->is_discarding) {
+        hfa_http2_stream_reset(stream, NGHTTP2_NO_ERROR);
+        return;
+    }
     if (stream->websocket != NULL) {
         hfa_ws_stream_shutdown(stream->websocket);
         finish_websocket(stream);

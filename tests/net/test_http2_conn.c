@@ -285,14 +285,61 @@ static void test_frames_on_a_stream_that_was_ended_end_the_connection(void **sta
     assert_goaway(5);
 }
 
-static void test_frames_on_a_stream_that_we_have_reset_are_passed_over(void **state)
+static void test_the_rest_of_a_request_that_is_answered_is_passed_over(void **state)
 {
     open_with(&default_limits, serve_at_once);
     feed_frame(HEADERS, END_HEADERS, 1, HFA_BYTES(POST));
+    assert_body(1, "ok");
+    feed_frame(DATA, 0, 1, HFA_BYTES("on its way"));
+    feed_frame(DATA, END_STREAM, 1, HFA_BYTES("all"));
+    feed_frame(HEADERS, END_HEADERS | END_STREAM, 3, HFA_BYTES(GET));
+    assert_body(3, "ok");
+    assert_false(has_frame(RST_STREAM, 1));
+}
+
+static void test_a_rest_that_does_not_end_is_reset_without_an_error(void **state)
+{
+    open_with(&default_limits, serve_at_once);
+    feed_frame(HEADERS, END_HEADERS, 1, HFA_BYTES(POST));
+    carrier_pass_time(&fixture, default_limits.linger_timeout_ns + 2 * HFA_NS_PER_S);
+    assert_int_equal(error_of(RST_STREAM, 1), 0);
+}
+
+static void test_a_rest_beyond_its_bound_is_reset_without_an_error(void **state)
+{
+    struct hfa_limits limits = default_limits;
+
+    limits.discard_size = 8;
+    open_with(&limits, serve_at_once);
+    feed_frame(HEADERS, END_HEADERS, 1, HFA_BYTES(POST));
+    feed_frame(DATA, 0, 1, HFA_BYTES("12345678"));
+    assert_false(has_frame(RST_STREAM, 1));
+    feed_frame(DATA, 0, 1, HFA_BYTES("9"));
+    assert_int_equal(error_of(RST_STREAM, 1), 0);
+}
+
+static void test_frames_on_a_stream_that_we_have_reset_are_passed_over(void **state)
+{
+    struct hfa_limits limits = default_limits;
+
+    limits.discard_size = 0;
+    open_with(&limits, serve_at_once);
+    feed_frame(HEADERS, END_HEADERS, 1, HFA_BYTES(POST));
+    feed_frame(DATA, 0, 1, HFA_BYTES("unwanted"));
     assert_int_equal(error_of(RST_STREAM, 1), 0);
     feed_frame(DATA, 0, 1, HFA_BYTES("on its way"));
     feed_frame(HEADERS, END_HEADERS | END_STREAM, 3, HFA_BYTES(GET));
     assert_body(3, "ok");
+}
+
+static void test_a_response_that_is_given_up_keeps_its_head(void **state)
+{
+    open_with(&default_limits, serve_never);
+    feed_frame(HEADERS, END_HEADERS | END_STREAM, 1, HFA_BYTES(GET));
+    hfa_exchange_start(fixture.exchange, 200, NULL, 0, false);
+    carrier_release(&fixture);
+    assert_true(has_frame(HEADERS, 1));
+    assert_int_equal(error_of(RST_STREAM, 1), 2);
 }
 
 static void test_a_stream_that_depends_on_itself_ends_the_connection(void **state)
@@ -473,6 +520,7 @@ static void test_a_body_that_does_not_come_is_answered_with_408(void **state)
     feed_frame(HEADERS, END_HEADERS, 1, HFA_BYTES(POST));
     carrier_pass_time(&fixture, default_limits.body_timeout_ns + 2 * HFA_NS_PER_S);
     assert_body(1, "Request Timeout");
+    assert_int_equal(fixture.disconnects, 1);
     carrier_release(&fixture);
 }
 
@@ -556,7 +604,11 @@ int main(void)
         TEST(test_an_aborted_response_is_reset_behind_what_was_sent),
         TEST(test_a_reset_tells_the_application),
         TEST(test_frames_on_a_stream_that_was_ended_end_the_connection),
+        TEST(test_the_rest_of_a_request_that_is_answered_is_passed_over),
+        TEST(test_a_rest_that_does_not_end_is_reset_without_an_error),
+        TEST(test_a_rest_beyond_its_bound_is_reset_without_an_error),
         TEST(test_frames_on_a_stream_that_we_have_reset_are_passed_over),
+        TEST(test_a_response_that_is_given_up_keeps_its_head),
         TEST(test_a_stream_that_depends_on_itself_ends_the_connection),
         TEST(test_streams_that_do_not_move_share_a_bound),
         TEST(test_a_request_that_is_taken_back_at_once_never_begins),
