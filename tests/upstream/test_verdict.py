@@ -94,7 +94,8 @@ def test_report_tells_the_share_of_compiled_requests_and_why_the_rest_is_not() -
 
 def test_conditions_name_the_server_and_how_it_is_used() -> None:
     bare = Settings(server="hyper", bare=True)
-    assert conditions(SUITE, bare, is_root=False) == {"demo:socket", "demo:hyper", "demo:bare"}
+    names = {"demo:socket", "demo:hyper", "demo:bare", "demo:http1"}
+    assert conditions(SUITE, bare, is_root=False) == names
     assert conditions(SUITE, Settings(), is_root=True) == {"demo:root"}
 
 
@@ -106,15 +107,15 @@ def test_excused_line_without_a_reason_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_excused_line_is_of_a_known_suite_and_given_once() -> None:
-    servers = ("uvicorn", "uvicorn-h11", "hyper")
+    ways = ("http1", "http2", "uvicorn", "uvicorn-h11", "hyper")
     count = 0
     for name in SUITES:
         given = {
             where: set(read_excused({f"{name}:{where}"}))
-            for where in ("root", "socket", "bare", *servers)
+            for where in ("root", "socket", "bare", *ways)
         }
         count += sum(map(len, given.values()))
         general = given["root"] | given["socket"] | given["bare"]
-        assert not any(given[server] & general for server in servers)
+        assert not any(given[way] & general for way in ways)
     lines = (Path(__file__).parent / "excused.txt").read_text().splitlines()
     assert count == len([line for line in lines if line and not line.startswith("#")])

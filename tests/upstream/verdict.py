@@ -39,15 +39,14 @@ def conditions(suite: Suite, settings: Settings, *, is_root: bool) -> set[str]:
 
     `suite:root` where the file system refuses nothing, `suite:socket` over any server,
     `suite:<server>` over that one, `suite:bare` where the application is not wrapped,
-    `suite:http2` over HTTP/2.
+    `suite:http2` or `suite:http1` by what is spoken.
     """
     names = {"root"} if is_root else set()
     if settings.over_socket:
         names |= {"socket", settings.server}
         if settings.bare:
             names.add("bare")
-        if settings.http2:
-            names.add("http2")
+        names.add("http2" if settings.http2 else "http1")
     return {f"{suite.name}:{name}" for name in names}
 
 
