@@ -1,6 +1,7 @@
 """What the application is told of a request, and the events that it receives."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -76,6 +77,8 @@ def test_the_whole_small_body_comes_in_one_event(parity):
 
 
 def test_a_client_that_leaves_is_seen_by_who_waits_and_sends_are_dropped(parity):
+    entered = threading.Event()
+
     def make(seen):
         async def app(scope, receive, send):
             if scope["path"] == "/seen":
@@ -85,6 +88,7 @@ def test_a_client_that_leaves_is_seen_by_who_waits_and_sends_are_dropped(parity)
                 await send({"type": "http.response.body", "body": b"ok"})
                 return
             await read_body(receive)
+            entered.set()
             seen.append((await receive())["type"])
             await send({"type": "http.response.start", "status": 200, "headers": []})
             seen.append("sent without an error")
@@ -93,9 +97,10 @@ def test_a_client_that_leaves_is_seen_by_who_waits_and_sends_are_dropped(parity)
 
     def script(wire):
         wire.send(get("/leave"))
-        host = wire.socket.getpeername()[1]
+        assert entered.wait(5)
+        entered.clear()
         wire.socket.close()
-        wire.__init__(host)
+        wire.reconnect()
         wire.send(get("/seen"))
         return wire.response()
 

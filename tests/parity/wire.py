@@ -1,9 +1,10 @@
-"""Raw HTTP/1.1 over a socket: what a server really sent."""
+"""Raw HTTP/1.1 over a socket: what a server really sent, or what it is in HTTP/1.1."""
 
 from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Callable
 
 TIMEOUT = 5.0
 _VARYING = re.compile(rb"(?mi)^(date|server): [^\r\n]*")
@@ -19,10 +20,27 @@ class Wire:
 
     Args:
         port: the server's port on 127.0.0.1.
+        connect: makes the connection, of whatever takes and gives HTTP/1.1; None: TCP.
+        closes: whether a server ends the connection behind what HTTP/1.1 can't go on after. HTTP/2
+            ends no more than a stream.
     """
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
+    def __init__(
+        self,
+        port: int,
+        connect: Callable[[int], socket.socket] | None = None,
+        *,
+        closes: bool = True,
+    ) -> None:
+        self._port = port
+        self._connect = connect or (lambda port: socket.create_connection(("127.0.0.1", port)))
+        self._closes = closes
+        self.reconnect()
+
+    def reconnect(self) -> None:
+        """Begin anew on a connection of its own."""
+        self.socket = self._connect(self._port)
+        self.socket.settimeout(TIMEOUT)
         self._buffer = b""
 
     def __enter__(self) -> Wire:
@@ -56,9 +74,13 @@ class Wire:
         taken, self._buffer = self._buffer[:size], self._buffer[size:]
         return taken
 
+    def head(self) -> bytes:
+        """The bytes of the next head, an interim response's as well."""
+        return self.take(self.until(b"\r\n\r\n"))
+
     def response(self, *, to_head: bool = False) -> bytes:
         """The bytes of the next final response, interim ones before it included."""
-        head = self.take(self.until(b"\r\n\r\n"))
+        head = self.head()
         if re.match(rb"HTTP/1\.1 1(?!01)\d\d", head):
             return head + self.response(to_head=to_head)
         if to_head or re.match(rb"HTTP/1\.[01] (101|204|304)", head):
@@ -82,7 +104,9 @@ class Wire:
                 return chunks
 
     def rest(self) -> bytes:
-        """Everything until the server closes."""
+        """Everything until the server closes, or would over HTTP/1.1."""
+        if not self._closes:
+            self.socket.shutdown(socket.SHUT_WR)
         while self._more():
             pass
         return self.take(len(self._buffer))

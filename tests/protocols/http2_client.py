@@ -12,7 +12,8 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.settings
-from served_process import BOUND
+
+from .protocol import SECONDS
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS = 0, 1, 2, 3, 4
@@ -68,7 +69,7 @@ class Http2Connection:
         validates: bool = True,
         first: bytes = b"",
     ) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), BOUND)
+        self._socket = socket.create_connection(("127.0.0.1", port), SECONDS)
         self._socket.sendall(first)
         if tls is not None:
             wrapped = tls.wrap_socket(self._socket, server_hostname="localhost")

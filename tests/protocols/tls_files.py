@@ -28,10 +28,14 @@ class Authority:
             The paths of the certificate with its chain, and of the key.
         """
         issued = self._ca.issue_cert(name, common_name=common_name, key_type=trustme.KeyType.ECDSA)
-        paths = [self._directory / f"{file or name}.{end}" for end in ("crt", "key")]
+        paths = self.files(file or name)
         issued.cert_chain_pems[0].write_to_path(paths[0])
         issued.private_key_pem.write_to_path(paths[1])
         return paths
+
+    def files(self, name: str) -> list[Path]:
+        """The paths of a certificate and of its key, which were or will be written."""
+        return [self._directory / f"{name}.{end}" for end in ("crt", "key")]
 
     def client(self, *identity: Path, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
         """Make a client's context that trusts this authority alone.

@@ -8,7 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from over import Over
 from served_process import Run, ServedProcess
+
+from tests.protocols.protocol import EVERY, Protocol
+from tests.protocols.tls_files import Authority
 
 _PROBE = Path(__file__).with_name("probe_app.py")
 
@@ -62,3 +66,10 @@ def serve(run: Run) -> Run:
         return process
 
     return serve_command
+
+
+@pytest.fixture(params=EVERY, ids=[protocol.name for protocol in EVERY])
+def over(request: pytest.FixtureRequest, serve: Run, directory: Path) -> Over:
+    """Run the test over each protocol; what it says is the same on all."""
+    protocol: Protocol = request.param
+    return Over(protocol, Authority(directory), serve)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from served_process import BOUND, Run
-from tls_files import Authority
+
+from tests.protocols.tls_files import Authority
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "protocols.md"
 _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
+from over import Over
 from served_process import Run, ServedProcess
 from wire_client import Connection
 
@@ -18,9 +19,9 @@ def assert_shut_down(server: ServedProcess) -> None:
 
 
 @WORKERS
-def test_request_under_way_finishes_with_its_whole_body(serve: Run, workers: str) -> None:
-    server = serve("main:app", "--workers", workers)
-    with Connection(server.port) as connection:
+def test_request_under_way_finishes_with_its_whole_body(over: Over, workers: str) -> None:
+    server = over.serve("main:app", "--workers", workers)
+    with over.connect(server) as connection:
         connection.request("/echo", "content-length: 10", method="POST")
         connection.send(b"first")
         server.wait_for_output("^entered /echo")
@@ -44,9 +45,9 @@ def test_idle_connection_is_closed_at_once(serve: Run) -> None:
         assert server.wait() == -signal.SIGTERM
 
 
-def test_stream_is_told_to_end_and_ends_whole(serve: Run) -> None:
-    server = serve("main:app", "--timeout-graceful-shutdown", "none")
-    with Connection(server.port) as connection:
+def test_stream_is_told_to_end_and_ends_whole(over: Over) -> None:
+    server = over.serve("main:app", "--timeout-graceful-shutdown", "none")
+    with over.connect(server) as connection:
         connection.request("/stream")
         assert connection.head().status == 200
         assert connection.chunk() == b"tick"
@@ -59,9 +60,9 @@ def test_stream_is_told_to_end_and_ends_whole(serve: Run) -> None:
 
 
 @WORKERS
-def test_stream_that_never_looks_is_cut_at_the_bound(serve: Run, workers: str) -> None:
-    server = serve("main:app", *SHORT, "--workers", workers)
-    with Connection(server.port) as connection:
+def test_stream_that_never_looks_is_cut_at_the_bound(over: Over, workers: str) -> None:
+    server = over.serve("main:app", *SHORT, "--workers", workers)
+    with over.connect(server) as connection:
         connection.request("/blind-stream")
         assert connection.head().status == 200
         assert connection.chunk() == b"tick"
@@ -96,9 +97,9 @@ def test_handler_that_refuses_cancellation_does_not_hold_the_exit(serve: Run) ->
 
 
 @WORKERS
-def test_websocket_is_closed_with_1012(serve: Run, workers: str) -> None:
-    server = serve("main:app", "--timeout-graceful-shutdown", "20", "--workers", workers)
-    with Connection(server.port) as connection:
+def test_websocket_is_closed_with_1012(over: Over, workers: str) -> None:
+    server = over.serve("main:app", "--timeout-graceful-shutdown", "20", "--workers", workers)
+    with over.connect(server) as connection:
         assert connection.upgrade("/ws").status == 101
         connection.send_frame(1, b"hello")
         assert connection.frame() == (1, b"hello")

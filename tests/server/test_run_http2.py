@@ -15,7 +15,10 @@ import h2.connection
 import h2.events
 import h2.settings
 import pytest
-from http2_client import (
+from served_process import Run
+from wire_client import Connection, get
+
+from tests.protocols.http2_client import (
     CANCEL,
     CONTINUATION,
     DATA,
@@ -28,9 +31,7 @@ from http2_client import (
     Http2Connection,
     frame,
 )  # fmt: skip
-from served_process import Run
-from tls_files import Authority
-from wire_client import Connection, get
+from tests.protocols.tls_files import Authority
 
 
 def test_prior_knowledge_is_taken_from_the_preface(serve: Run) -> None:

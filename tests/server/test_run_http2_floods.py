@@ -6,7 +6,9 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from http2_client import (
+from served_process import Run
+
+from tests.protocols.http2_client import (
     CONTINUATION,
     DATA,
     ENHANCE_YOUR_CALM,
@@ -19,7 +21,6 @@ from http2_client import (
     Http2Connection,
     frame,
 )  # fmt: skip
-from served_process import Run
 
 REQUEST = b"\x82\x84\x86\x41\x01a"  # GET, /, http, authority "a": static table and one literal
 MANY = 3000

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import signal
 
+from over import Over
 from served_process import Run
 from wire_client import Connection, get
 
 
-def test_head_beyond_its_limit_is_answered_with_431(serve: Run) -> None:
-    server = serve("main:app", "--limit-head-size", "512")
-    with Connection(server.port) as connection:
+def test_head_beyond_its_limit_is_answered_with_431(over: Over) -> None:
+    server = over.serve("main:app", "--limit-head-size", "512")
+    with over.connect(server) as connection:
         connection.request("/", "x-long: " + "a" * 600)
         assert connection.answer().status == 431
         assert connection.rest() == b""
 
 
-def test_more_fields_than_allowed_are_answered_with_431(serve: Run) -> None:
-    server = serve("main:app", "--limit-head-fields", "3")
-    with Connection(server.port) as connection:
+def test_more_fields_than_allowed_are_answered_with_431(over: Over) -> None:
+    server = over.serve("main:app", "--limit-head-fields", "3")
+    with over.connect(server) as connection:
         connection.request("/", "x-a: 1", "x-b: 2")
         assert connection.answer().status == 200
         connection.request("/", "x-a: 1", "x-b: 2", "x-c: 3")
@@ -26,9 +27,9 @@ def test_more_fields_than_allowed_are_answered_with_431(serve: Run) -> None:
         assert connection.rest() == b""
 
 
-def test_target_beyond_its_limit_is_answered_with_414(serve: Run) -> None:
-    server = serve("main:app", "--limit-target-size", "64")
-    with Connection(server.port) as connection:
+def test_target_beyond_its_limit_is_answered_with_414(over: Over) -> None:
+    server = over.serve("main:app", "--limit-target-size", "64")
+    with over.connect(server) as connection:
         connection.request("/" + "a" * 63)
         assert connection.answer().status == 200
         connection.request("/" + "a" * 64)
@@ -53,9 +54,9 @@ def test_head_that_does_not_end_is_answered_with_408(serve: Run) -> None:
         assert connection.rest() == b""
 
 
-def test_body_that_does_not_come_is_answered_with_408(serve: Run) -> None:
-    server = serve("main:app", "--timeout-body", "0.3")
-    with Connection(server.port) as connection:
+def test_body_that_does_not_come_is_answered_with_408(over: Over) -> None:
+    server = over.serve("main:app", "--timeout-body", "0.3")
+    with over.connect(server) as connection:
         connection.request("/echo", "content-length: 100000", method="POST")
         connection.send(b"x")
         assert connection.answer().status == 408
@@ -71,12 +72,12 @@ def test_idle_connection_is_closed_without_a_word(serve: Run) -> None:
         assert connection.rest() == b""
 
 
-def test_request_beyond_the_concurrency_limit_is_answered_with_503(serve: Run) -> None:
-    server = serve("main:app", "--limit-concurrency", "2")
-    with Connection(server.port) as first:
+def test_request_beyond_the_concurrency_limit_is_answered_with_503(over: Over) -> None:
+    server = over.serve("main:app", "--limit-concurrency", "2")
+    with over.connect(server) as first:
         first.request("/echo", "content-length: 1", method="POST")
         server.wait_for_output("^entered /echo")
-        refused = get(server.port)
+        refused = over.get(server)
         assert (refused.status, refused.body) == (503, b"Service Unavailable")
         first.send(b"x")
         assert first.answer().body == b"x"
@@ -113,18 +114,18 @@ def test_worker_is_replaced_after_its_last_request(serve: Run) -> None:
     assert server.stop() == -signal.SIGTERM
 
 
-def test_websocket_message_beyond_its_limit_closes_with_1009(serve: Run) -> None:
-    server = serve("main:app", "--ws-max-size", "16")
-    with Connection(server.port) as connection:
+def test_websocket_message_beyond_its_limit_closes_with_1009(over: Over) -> None:
+    server = over.serve("main:app", "--ws-max-size", "16")
+    with over.connect(server) as connection:
         assert connection.upgrade("/ws").status == 101
         connection.send_frame(1, b"a" * 17)
         opcode, payload = connection.frame()
         assert (opcode, payload[:2]) == (8, (1009).to_bytes(2, "big"))
 
 
-def test_websocket_that_answers_no_ping_is_closed(serve: Run) -> None:
-    server = serve("main:app", "--ws-ping-interval", "0.1", "--ws-ping-timeout", "0.2")
-    with Connection(server.port) as connection:
+def test_websocket_that_answers_no_ping_is_closed(over: Over) -> None:
+    server = over.serve("main:app", "--ws-ping-interval", "0.1", "--ws-ping-timeout", "0.2")
+    with over.connect(server) as connection:
         assert connection.upgrade("/ws").status == 101
         assert connection.frame()[0] == 9
         while (frame := connection.frame())[0] == 9:

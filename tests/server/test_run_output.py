@@ -6,6 +6,7 @@ import re
 import signal
 
 import pytest
+from over import Over
 from served_process import Run
 from wire_client import Connection, get
 
@@ -35,10 +36,11 @@ def test_access_line_has_client_request_and_status(serve: Run) -> None:
     server.wait_for_output(f"^{re.escape(line)}$")
 
 
-def test_access_line_of_a_crash_says_500(serve: Run) -> None:
-    server = serve("main:app")
-    assert get(server.port, "/crash").status == 500
-    server.wait_for_output(r'"GET /crash HTTP/1.1" 500 Internal Server Error$')
+def test_access_line_of_a_crash_says_500(over: Over) -> None:
+    server = over.serve("main:app")
+    assert over.get(server, "/crash").status == 500
+    line = f'"GET /crash HTTP/{over.protocol.version}" 500 Internal Server Error'
+    server.wait_for_output(f"{re.escape(line)}$")
     server.wait_for_log(r"^ERROR:    Exception in ASGI application$")
     server.wait_for_log(r"^ValueError: crashed on purpose$")
 

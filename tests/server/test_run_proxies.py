@@ -8,21 +8,23 @@ import struct
 from pathlib import Path
 
 import pytest
-from http2_client import Http2Connection
+from over import Over
 from served_process import BOUND, Run
-from tls_files import Authority
 from wire_client import Connection, get
+
+from tests.protocols.http2_client import Http2Connection
+from tests.protocols.tls_files import Authority
 
 EVERYTHING = ("--forwarded-parts", "for,proto,host,port,prefix")
 
 
-def test_host_port_and_prefix_are_believed_when_asked_for(serve: Run) -> None:
-    port = serve("main:app", *EVERYTHING, "--root-path", "/root").port
+def test_host_port_and_prefix_are_believed_when_asked_for(over: Over) -> None:
+    server = over.serve("main:app", *EVERYTHING, "--root-path", "/root")
     headers = [
         "x-forwarded-host: a.test", "x-forwarded-port: 8443", "x-forwarded-prefix: /api",
         "x-forwarded-proto: https", "x-forwarded-for: 203.0.113.7",
     ]  # fmt: skip
-    shown = get(port, "/items", *headers).json()
+    shown = over.get(server, "/items", *headers).json()
     assert (shown["root_path"], shown["path"]) == ("/api/root", "/api/root/items")
     assert (shown["scheme"], shown["client"]) == ("https", ["203.0.113.7", 0])
     assert shown["host"] == "a.test:8443"
@@ -44,10 +46,10 @@ def test_default_port_goes_without_saying(serve: Run, sent: str, host: str) -> N
     assert shown["host"] == host
 
 
-def test_forwarded_takes_the_place_of_the_other_fields(serve: Run) -> None:
-    port = serve("main:app", *EVERYTHING, "--forwarded-field", "forwarded").port
+def test_forwarded_takes_the_place_of_the_other_fields(over: Over) -> None:
+    server = over.serve("main:app", *EVERYTHING, "--forwarded-field", "forwarded")
     forwarded = 'forwarded: for="[2001:db8::1]:4711";proto=https;host=a.test'
-    shown = get(port, "/", forwarded, "x-forwarded-for: 203.0.113.7").json()
+    shown = over.get(server, "/", forwarded, "x-forwarded-for: 203.0.113.7").json()
     assert (shown["client"], shown["scheme"]) == (["2001:db8::1", 4711], "https")
     assert shown["host"] == "a.test"
 

@@ -6,41 +6,42 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
+from over import Over
 from served_process import Run
 from wire_client import get
 
 
-def test_root_path_is_put_before_the_path(serve: Run) -> None:
-    shown = get(serve("main:app", "--root-path", "/api").port, "/items").json()
+def test_root_path_is_put_before_the_path(over: Over) -> None:
+    shown = over.get(over.serve("main:app", "--root-path", "/api"), "/items").json()
     assert (shown["root_path"], shown["path"]) == ("/api", "/api/items")
 
 
-def test_server_and_date_come_first(serve: Run) -> None:
-    answer = get(serve("main:app").port)
+def test_server_and_date_come_first(over: Over) -> None:
+    answer = over.get(over.serve("main:app"))
     assert sorted(name for name, _ in answer.headers[:2]) == ["date", "server"]
     assert answer.header("server") == "hyperfastapi"
     assert parsedate_to_datetime(answer.header("date") or "").tzinfo is not None
 
 
-def test_added_headers_are_sent_in_their_order(serve: Run) -> None:
-    answer = get(serve("main:app", "--header", "X-One: 1", "--header", "X-Two:2").port)
+def test_added_headers_are_sent_in_their_order(over: Over) -> None:
+    answer = over.get(over.serve("main:app", "--header", "X-One: 1", "--header", "X-Two:2"))
     added = [header for header in answer.headers if header[0].startswith("x-")]
     assert added == [("x-one", "1"), ("x-two", "2")]
 
 
-def test_added_server_header_takes_the_place_of_ours(serve: Run) -> None:
-    answer = get(serve("main:app", "--header", "Server: mine").port)
+def test_added_server_header_takes_the_place_of_ours(over: Over) -> None:
+    answer = over.get(over.serve("main:app", "--header", "Server: mine"))
     assert [value for name, value in answer.headers if name == "server"] == ["mine"]
 
 
-def test_server_header_can_be_left_out(serve: Run) -> None:
-    answer = get(serve("main:app", "--no-server-header").port)
+def test_server_header_can_be_left_out(over: Over) -> None:
+    answer = over.get(over.serve("main:app", "--no-server-header"))
     assert answer.header("server") is None
     assert answer.header("date") is not None
 
 
-def test_date_header_can_be_left_out(serve: Run) -> None:
-    answer = get(serve("main:app", "--no-date-header").port)
+def test_date_header_can_be_left_out(over: Over) -> None:
+    answer = over.get(over.serve("main:app", "--no-date-header"))
     assert answer.header("date") is None
     assert answer.header("server") is not None
 

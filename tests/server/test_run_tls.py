@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from served_process import BOUND, Run, ServedProcess
-from tls_files import Authority
 from wire_client import Connection, get
+
+from tests.protocols.tls_files import Authority
 
 TLS_1_3 = 0x0304
 

@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -50,6 +51,9 @@ class Connection:
         tls: speak TLS; None: plain.
         name: the server's name that TLS asks for.
         session: a TLS session to resume.
+        connect: makes the connection in the place of all this; it takes and gives HTTP/1.1.
+        closes: whether the server ends the connection behind what HTTP/1.1 can't go on after.
+            HTTP/2 ends no more than a stream.
     """
 
     def __init__(
@@ -59,8 +63,14 @@ class Connection:
         tls: ssl.SSLContext | None = None,
         name: str = "localhost",
         session: ssl.SSLSession | None = None,
+        connect: Callable[[int], socket.socket] | None = None,
+        closes: bool = True,
     ) -> None:
-        if isinstance(address, str):
+        self._closes = closes
+        if connect is not None:
+            assert isinstance(address, int)
+            self._socket = connect(address)
+        elif isinstance(address, str):
             self._socket = socket.socket(socket.AF_UNIX)
             self._socket.settimeout(BOUND)
             self._socket.connect(address)
@@ -126,8 +136,10 @@ class Connection:
         return answer
 
     def rest(self) -> bytes:
-        """Read until the server closes."""
+        """Read until the server closes, or would over HTTP/1.1."""
         try:
+            if not self._closes:
+                self._socket.shutdown(socket.SHUT_WR)
             return self._file.read()
         except ConnectionResetError:
             return b""
