@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import _importer, _logging
@@ -43,7 +44,8 @@ def run_application(config: Config, app: Any) -> None:
     if config.workers > 1:
         _warn_of_threads("run_native()")
     try:
-        code = _run(config, lambda: app, preloaded=True)
+        with _outliving_hangups(config):
+            code = _run(config, lambda: app, preloaded=True)
     except KeyboardInterrupt:
         return  # Ctrl-C was meant for the server
     if code:
@@ -65,13 +67,32 @@ def run_command(config: Config, target: str | None) -> int:
         from . import _reload
 
         return _reload.run(config, load)
-    if config.preload and config.workers > 1:
-        app = _load(load)
-        if app is None:
-            return EXIT_STARTUP
-        _warn_of_threads("--preload")
-        return _run(config, lambda: app, preloaded=True)
-    return _run(config, load)
+    with _outliving_hangups(config):
+        if config.preload and config.workers > 1:
+            app = _load(load)
+            if app is None:
+                return EXIT_STARTUP
+            _warn_of_threads("--preload")
+            return _run(config, lambda: app, preloaded=True)
+        return _run(config, load)
+
+
+@contextlib.contextmanager
+def _outliving_hangups(config: Config) -> Iterator[None]:
+    """Keep SIGHUP from ending a server that reloads at it, before and after it can.
+
+    Nothing is lost: what there is to reload is read after this.
+    """
+    reloads = config.workers > 1 or bool(config.tls_cert)
+    if not reloads or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # Not SIG_IGN: processes that the application starts would inherit it.
+    before = signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _warn_of_threads(who: str) -> None:

@@ -54,6 +54,7 @@ class Certificates:
         self._takes_signal = (
             not config.supervised and threading.current_thread() is threading.main_thread()
         )
+        self._before: signal._HANDLER = None
         ca = [config.tls_client_ca] if config.tls_client_ca is not None else []
         self._paths = [*config.tls_cert, *config.tls_key, *ca]
         self._seen = self._look()
@@ -73,6 +74,7 @@ class Certificates:
         """Reload at SIGHUP, and whenever a file has changed, until `stop()`."""
         loop = asyncio.get_running_loop()
         if self._takes_signal:
+            self._before = signal.getsignal(signal.SIGHUP) or signal.SIG_DFL
             loop.add_signal_handler(signal.SIGHUP, self.reload)
         if self._interval is not None:
             self._timer = loop.call_later(self._interval, self._look_again, self._interval)
@@ -81,8 +83,9 @@ class Certificates:
         """Reload no more."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._takes_signal:
+        if self._before is not None:
             asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+            signal.signal(signal.SIGHUP, self._before)
 
     def _look_again(self, interval: float) -> None:
         loop = asyncio.get_running_loop()

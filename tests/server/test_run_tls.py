@@ -218,6 +218,48 @@ def test_renewed_certificate_is_served_and_connections_stay(
         assert renewed.tls.getpeercert() != before
 
 
+SLOW_START = """
+import asyncio
+import main
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        print("starting", flush=True)
+        while not {}:
+            await asyncio.sleep(0.01)
+        await send({{"type": "lifespan.startup.complete"}})
+        await receive()
+        print("ending", flush=True)
+        while not {}:
+            await asyncio.sleep(0.01)
+        await send({{"type": "lifespan.shutdown.complete"}})
+    else:
+        await main.app(scope, receive, send)
+"""
+
+
+def test_hangup_before_the_start_and_after_the_end_is_outlived(
+    run: Run, authority: Authority, flags: list[str], directory: Path
+) -> None:
+    started, ended = directory / "started", directory / "ended"
+    exists = [f"__import__('os').path.exists({str(path)!r})" for path in (started, ended)]
+    (directory / "slow.py").write_text(SLOW_START.format(*exists))
+    server = run("slow:app", *flags[1:])
+    server.wait_for_output("^starting")
+    server.send_signal(signal.SIGHUP)
+    started.touch()
+    server.wait_until_running()
+    assert get(server.port, tls=authority.client()).status == 200
+    server.send_signal(signal.SIGTERM)
+    server.wait_for_output("^ending")
+    server.send_signal(signal.SIGHUP)
+    ended.touch()
+    assert server.wait() == -signal.SIGTERM
+    assert "Application shutdown complete." in server.log
+
+
 def test_broken_renewal_leaves_what_was(
     serve: Run, authority: Authority, flags: list[str], directory: Path
 ) -> None:
