@@ -23,7 +23,8 @@ struct hfa_server_object;
 struct hfa_plan;
 struct hfa_run;
 
-/* Python objects of the route compiler's choice, by name; see python/hyperfastapi/_fastapi/hooks.py. */
+/* Python objects of the route compiler's choice, by name; see
+ * python/hyperfastapi/_fastapi/hooks.py. */
 #define HFA_HOOKS(X)                                                                               \
     X(missing_error)                                                                               \
     X(field_errors)                                                                                \
@@ -58,6 +59,16 @@ struct hfa_run;
     X(not_awaited)                                                                                 \
     X(shield)                                                                                      \
     X(solve)                                                                                       \
+    X(form_error)                                                                                  \
+    X(form_charset)                                                                                \
+    X(form_limits)                                                                                 \
+    X(spooled_file)                                                                                \
+    X(make_upload)                                                                                 \
+    X(is_empty_file)                                                                               \
+    X(make_form)                                                                                   \
+    X(read_form)                                                                                   \
+    X(form_values)                                                                                 \
+    X(close_form)                                                                                  \
     X(response_type)                                                                               \
     X(response_call)                                                                               \
     X(validation_error)

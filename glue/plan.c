@@ -296,6 +296,24 @@ static bool read_response(PyObject *from, struct hfa_plan *plan)
     return true;
 }
 
+static bool read_form(PyObject *from, struct hfa_plan *plan)
+{
+    size_t limits, sources;
+    long spool_max_size;
+
+    if (!read_tuple(from, "form_limits", &plan->form_limits, &limits) ||
+        !read_tuple(from, "form_limit_sources", &plan->form_limit_sources, &sources) ||
+        !read_long(from, "spool_max_size", &spool_max_size))
+        return false;
+    plan->spool_max_size = spool_max_size;
+    bool good = limits == 3;
+    for (size_t i = 0; i < sources; i++)
+        good = good && PyDict_Check(PyTuple_GET_ITEM(plan->form_limit_sources, (Py_ssize_t)i));
+    if (!good)
+        PyErr_SetString(PyExc_ValueError, "the form of a plan is not sound");
+    return good;
+}
+
 static bool read_guards(PyObject *from, const struct hfa_state *state, struct hfa_guards *guards)
 {
     PyObject *triples = NULL;
@@ -324,6 +342,8 @@ static bool read_plan(PyObject *from, const struct hfa_state *state, struct hfa_
         return false;
     }
     plan->body = (enum hfa_body_kind)body;
+    if (plan->body == HFA_BODY_FORM && !read_form(from, plan))
+        return false;
     for (size_t i = 0; i < plan->frame_count; i++) {
         if (plan->frames[i].request_slot >= 0 || plan->frames[i].connection_slot >= 0)
             plan->needs_request = true;
@@ -479,6 +499,7 @@ static int plan_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(plan->make_response);
     Py_VISIT(plan->info);
     Py_VISIT(plan->overrides_of);
+    Py_VISIT(plan->form_limit_sources);
     int guards = hfa_guards_traverse(&plan->guards, visit, arg);
     return guards != 0 ? guards : hfa_dict_watch_traverse(&plan->overrides_watch, visit, arg);
 }
@@ -517,6 +538,8 @@ static int plan_clear(PyObject *self)
     Py_CLEAR(plan->overrides_of);
     hfa_guards_clear(&plan->guards);
     hfa_dict_watch_clear(&plan->overrides_watch);
+    Py_CLEAR(plan->form_limits);
+    Py_CLEAR(plan->form_limit_sources);
     return 0;
 }
 

@@ -33,6 +33,7 @@ enum hfa_source {
     HFA_SOURCE_BODY,      /* the whole body */
     HFA_SOURCE_BODY_ITEM, /* one key of a JSON object */
     HFA_SOURCE_DELEGATED, /* FastAPI's own extraction, for a group of fields of one source */
+    HFA_SOURCE_FORM,      /* a field of a form */
 };
 
 /* What has to be done to a text value. The short cuts give what pydantic would; what they do not
@@ -111,6 +112,7 @@ struct hfa_frame {
 enum hfa_body_kind {
     HFA_BODY_NONE,
     HFA_BODY_JSON,
+    HFA_BODY_FORM,
 };
 
 enum hfa_respond_kind {
@@ -138,6 +140,10 @@ struct hfa_plan {
     PyObject *validate_json; /* owned or NULL: validate_json, for models that it reads as
                                 validate_python does */
 
+    PyObject *form_limits;        /* owned tuple (max_files, max_fields, max_part_size), or NULL */
+    PyObject *form_limit_sources; /* owned tuple of dicts: all empty, or the limits are others */
+    Py_ssize_t spool_max_size;    /* of uploaded files in memory; 0: all */
+
     enum hfa_respond_kind respond;
     int status_code;                  /* 0: the response class's own */
     PyObject *response_field;         /* owned ModelField or NULL */
@@ -149,8 +155,9 @@ struct hfa_plan {
     PyObject *to_json_values;         /* owned tuple */
     PyObject *make_response;          /* owned: (content, status or None, background) -> Response */
 
-    struct hfa_job_site site;      /* what the pool has learnt of the `def` steps */
-    struct hfa_job_site exit_site; /* and of leaving what has yielded */
+    struct hfa_job_site site;       /* what the pool has learnt of the `def` steps */
+    struct hfa_job_site exit_site;  /* and of leaving what has yielded */
+    struct hfa_job_site write_site; /* and of writing uploads to disk */
 
     PyObject *info;         /* owned: the route compiler's own object, given to its functions */
     PyObject *overrides_of; /* owned: the dict that holds "dependency_overrides", or None */

@@ -222,6 +222,11 @@ static int find(struct hfa_run *run, const struct hfa_parameter *parameter,
         case HFA_SOURCE_BODY_ITEM:
             is_there = find_body_item(run, *alias, found);
             break;
+        case HFA_SOURCE_FORM:
+            if (run->form != NULL)
+                found->object = hfa_form_reader_find(run->form, (*alias)->text, parameter->is_list);
+            is_there = found->object != NULL;
+            break;
         case HFA_SOURCE_BODY:
         case HFA_SOURCE_DELEGATED:
             break;
@@ -337,8 +342,7 @@ static int parse_json(struct hfa_run *run)
     return run->body == NULL ? -1 : 0;
 }
 
-/* The current exception of parsing becomes the one that FastAPI raises for it. */
-static int raise_body_error(struct hfa_run *run)
+int hfa_run_raise_body_error(struct hfa_run *run)
 {
     if (!PyErr_ExceptionMatches(PyExc_Exception))
         return -1;
@@ -384,7 +388,7 @@ int hfa_run_parse_body(struct hfa_run *run)
         return 0; /* no body: Undefined */
     int json = is_json(run);
     if (json < 0)
-        return raise_body_error(run);
+        return hfa_run_raise_body_error(run);
     if (!json) {
         run->body = Py_NewRef(run->body_bytes);
         return 0;
@@ -398,11 +402,13 @@ int hfa_run_parse_body(struct hfa_run *run)
             return -1;
         PyErr_Clear();
     }
-    return parse_json(run) < 0 ? raise_body_error(run) : 0;
+    return parse_json(run) < 0 ? hfa_run_raise_body_error(run) : 0;
 }
 
 int hfa_run_need_body(struct hfa_run *run)
 {
+    if (run->plan->body == HFA_BODY_FORM)
+        return hfa_run_make_form(run);
     if (run->model == NULL || run->body != NULL)
         return 0;
     return parse_json(run);
@@ -473,6 +479,11 @@ static int delegate(struct hfa_run *run, unsigned index, const struct hfa_parame
     PyObject *material;
 
     switch (parameter->delegated_source) {
+    case HFA_SOURCE_FORM: { /* hfa_run_extract_form() has had it done */
+        PyObject *values = run->form_values;
+        run->form_values = NULL;
+        return take_delegated(run, index, values);
+    }
     case HFA_SOURCE_PATH:
         material = hfa_run_path_params(run);
         break;

@@ -87,7 +87,8 @@ int hfa_run_need_call(struct hfa_run *run)
     run->call->is_disconnected = run->is_disconnected;
     run->call->response_started = run->response_started;
     run->call->response_complete = run->response_started;
-    run->call->body_ended = run->plan->body != HFA_BODY_NONE;
+    run->call->body_ended =
+        run->plan->body == HFA_BODY_FORM ? run->is_body_read : run->plan->body != HFA_BODY_NONE;
     Py_DECREF(run); /* the exchange's reference */
     return hfa_asgi_call_channels(run->call, &run->receive, &run->send);
 }
@@ -99,6 +100,9 @@ int hfa_run_need_request(struct hfa_run *run)
         return 0;
     if (hfa_run_need_call(run) < 0)
         return -1;
+    bool has_form = run->is_form_ready;
+    if (has_form && hfa_run_make_form(run) < 0)
+        return -1;
     PyObject *params = hfa_run_path_params(run);
     if (params == NULL)
         return -1;
@@ -106,7 +110,8 @@ int hfa_run_need_request(struct hfa_run *run)
         run->application->hooks.make_request, run->plan->info, run->scope, run->receive, run->send,
         params, run->body_bytes == NULL ? Py_None : run->body_bytes,
         run->body == NULL ? Py_None : run->body,
-        run->body == NULL || run->body == run->body_bytes ? Py_False : Py_True, NULL);
+        run->body == NULL || run->body == run->body_bytes ? Py_False : Py_True,
+        has_form ? run->body : Py_None, run->form == NULL ? Py_False : Py_True, NULL);
     Py_DECREF(params);
     return run->request == NULL ? -1 : hfa_run_show_exits(run);
 }
@@ -213,7 +218,7 @@ static enum hfa_progress proceed(struct hfa_run *run)
         int status = 0;
         switch (run->phase) {
         case HFA_RUN_READS:
-            progress = read_body(run);
+            progress = run->plan->body == HFA_BODY_FORM ? hfa_run_read_form(run) : read_body(run);
             break;
         case HFA_RUN_PARSES:
             status = hfa_run_parse_body(run);
@@ -251,6 +256,7 @@ static enum hfa_progress proceed(struct hfa_run *run)
             status = hfa_run_caught(run);
             break;
         case HFA_RUN_ENDS:
+        case HFA_RUN_CLOSES:
             progress = HFA_PROGRESS_DONE;
             break;
         case HFA_RUN_FAILS:
@@ -263,6 +269,8 @@ static enum hfa_progress proceed(struct hfa_run *run)
         if (status < 0)
             hfa_run_keep_exception(run);
     }
+    if (progress == HFA_PROGRESS_DONE)
+        progress = hfa_run_close_form(run);
     if (run->awaiting != NULL && !run->is_driven)
         return HFA_PROGRESS_NEEDS_TASK;
     return progress;
@@ -275,11 +283,13 @@ void hfa_run_after_await(struct hfa_run *run, PyObject *value)
         Py_CLEAR(value);
     bool is_frames = run->awaits_frame;
     bool is_solution = run->awaits_solution;
+    bool is_form = run->awaits_form;
 
+    run->awaits_form = false;
     run->awaits_frame = false;
     run->awaits_solution = false;
     if (value == NULL) {
-        if (run->phase == HFA_RUN_ENDS) {
+        if (run->phase == HFA_RUN_ENDS || run->phase == HFA_RUN_CLOSES) {
             Py_XSETREF(run->exception, hfa_take_exception());
             return;
         }
@@ -290,6 +300,10 @@ void hfa_run_after_await(struct hfa_run *run, PyObject *value)
         hfa_run_store(run, value);
         return;
     }
+    if (is_form) {
+        Py_XSETREF(run->form_values, value);
+        return;
+    }
     if (is_solution) {
         if (hfa_run_take_solution(run, value) < 0)
             hfa_run_keep_exception(run);
@@ -297,6 +311,12 @@ void hfa_run_after_await(struct hfa_run *run, PyObject *value)
     }
     switch (run->phase) {
     case HFA_RUN_READS:
+        if (run->plan->body == HFA_BODY_FORM) {
+            run->is_body_read = true;
+            run->is_form_ready = true;
+            run->phase = HFA_RUN_EXTRACTS;
+            break;
+        }
         Py_XSETREF(run->body_bytes, value);
         run->phase = HFA_RUN_PARSES;
         return;
@@ -401,7 +421,7 @@ void hfa_run_begin(struct hfa_run *run)
 
 void hfa_run_on_body(struct hfa_run *run)
 {
-    if (run->phase == HFA_RUN_READS && !run->is_driven)
+    if (run->phase == HFA_RUN_READS && !run->is_driven && !run->in_worker)
         hfa_run_go_on(run);
 }
 

@@ -15,6 +15,7 @@
 
 #include "application.h"
 #include "asgi_call.h"
+#include "form_reader.h"
 #include "plan.h"
 #include "pool.h"
 
@@ -45,6 +46,7 @@ enum hfa_run_phase {
     HFA_RUN_FAILS,        /* `exception` has to be answered */
     HFA_RUN_RESUMES,      /* `response` has to be sent through the middleware stack */
     HFA_RUN_ENDS,         /* the last await: what comes of it is the run's end */
+    HFA_RUN_CLOSES,       /* uploaded files are being closed: the run has ended otherwise */
 };
 
 /* A dependency that has yielded. */
@@ -74,6 +76,9 @@ struct hfa_run {
     PyObject *pieces;                 /* owned list: of a body that is still coming */
     PyObject *body_bytes;             /* owned */
     PyObject *model;                  /* owned: the body as validate_json gave it */
+    struct hfa_form_reader *form;     /* owned: of a body that is a form */
+    PyObject *form_values;            /* owned: (values, errors) of the current frame */
+    PyObject *write_error;            /* owned: of writing an upload to disk */
     PyObject *request;                /* owned */
     PyObject *injected_response;      /* owned */
     PyObject *background;             /* owned: BackgroundTasks of the dependencies */
@@ -106,6 +111,9 @@ struct hfa_run {
     bool is_disconnected;
     bool awaits_solution; /* `awaiting` is FastAPI's solve_dependencies() */
     bool awaits_frame;    /* `awaiting` is what the current frame's callable has returned */
+    bool awaits_form;     /* `awaiting` makes form_values */
+    bool is_body_read;    /* all of a form's body has been taken */
+    bool is_form_ready;   /* what there is of a form can be asked for */
     bool is_answered;     /* FastAPI's own handlers have been asked */
     bool is_counted;      /* among the server's runs */
     bool is_sent_by_app;  /* the response was sent by its own __call__, background included */
@@ -147,9 +155,9 @@ PyObject *hfa_run_resume(struct hfa_application *application, PyObject *scope, P
                          PyObject *send);
 
 /* For the parts of a run: plan_run.c has the machine, run_steps.c the frames, run_exits.h what
- * yields, run_work.c worker threads, run_resume.c FastAPI's handlers, run_coroutine.c the
- * coroutine, run_object.c the object, plan_extract.c parameters and bodies, plan_respond.c
- * responses. */
+ * yields, run_form.c forms, run_work.c worker threads, run_resume.c FastAPI's handlers,
+ * run_coroutine.c the coroutine, run_object.c the object, plan_extract.c parameters and bodies,
+ * plan_respond.c responses. */
 
 /* How far the run went. */
 enum hfa_progress {
@@ -216,8 +224,20 @@ PyObject *hfa_run_header(const struct hfa_run *run, struct hfa_bytes name);
 /* Makes the body of the bytes that were read. -1 with the exception that FastAPI raises.
  * plan_extract.c */
 int hfa_run_parse_body(struct hfa_run *run);
+/* The current exception of reading a body becomes the one that FastAPI raises for it. Always -1. */
+int hfa_run_raise_body_error(struct hfa_run *run);
 /* Sees to it that run->body is set where there is a body, parsing what validate_json took. */
 int hfa_run_need_body(struct hfa_run *run);
+
+/* Reads a body that is a form. run_form.c */
+enum hfa_progress hfa_run_read_form(struct hfa_run *run);
+/* Makes run->body FastAPI's FormData. -1 with an exception. */
+int hfa_run_make_form(struct hfa_run *run);
+/* Has FastAPI extract what the current frame takes of the form, if it has to. 1: done; 0:
+ * run->awaiting does it; -1 with an exception. */
+int hfa_run_extract_form(struct hfa_run *run);
+/* At the run's end: closes uploaded files, perhaps by run->awaiting. */
+enum hfa_progress hfa_run_close_form(struct hfa_run *run);
 
 /* {name: value} of the path's parameters, those of outer mounts first; a new reference. */
 PyObject *hfa_run_path_params(struct hfa_run *run);

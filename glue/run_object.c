@@ -153,6 +153,8 @@ static int run_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(run->body);
     Py_VISIT(run->pieces);
     Py_VISIT(run->model);
+    Py_VISIT(run->form);
+    Py_VISIT(run->form_values);
     Py_VISIT(run->request);
     Py_VISIT(run->injected_response);
     Py_VISIT(run->background);
@@ -187,6 +189,9 @@ static int run_clear(PyObject *self)
     Py_CLEAR(run->pieces);
     Py_CLEAR(run->body_bytes);
     Py_CLEAR(run->model);
+    Py_CLEAR(run->form);
+    Py_CLEAR(run->form_values);
+    Py_CLEAR(run->write_error);
     Py_CLEAR(run->request);
     Py_CLEAR(run->injected_response);
     Py_CLEAR(run->background);

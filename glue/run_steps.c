@@ -174,6 +174,11 @@ int hfa_run_extract_step(struct hfa_run *run)
         if (solves != 0)
             return solves < 0 ? -1 : 0;
     }
+    if (run->plan->body == HFA_BODY_FORM) {
+        int extracts = hfa_run_extract_form(run);
+        if (extracts <= 0)
+            return extracts;
+    }
     run->phase = HFA_RUN_CALLS;
     return hfa_run_extract(run, run->frame);
 }

@@ -98,6 +98,7 @@
     X(from_attributes, "from_attributes")                                                          \
     X(join, "join")                                                                                \
     X(path_params, "path_params")                                                                  \
+    X(fastapi, "fastapi")                                                                          \
     X(dependency_overrides, "dependency_overrides")                                                \
     X(status_code, "status_code")                                                                  \
     X(raw_headers, "raw_headers")                                                                  \
@@ -117,7 +118,8 @@
     X(router, hfa_router_object_spec)                                                              \
     X(plan, hfa_plan_spec)                                                                         \
     X(run, hfa_run_spec)                                                                           \
-    X(application, hfa_application_spec)
+    X(application, hfa_application_spec)                                                           \
+    X(form_reader, hfa_form_reader_spec)
 
 struct hfa_pool;
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import _pydantic_schema, _route_paths
-from ._fastapi import Unknown, applications, dependants, exit_stacks, handlers, responses
+from ._fastapi import Unknown, applications, dependants, exit_stacks, forms, handlers, responses
 from ._fastapi.route_info import RouteInfo
-from ._fastapi.routes import EffectiveRoute
+from ._fastapi.routes import EffectiveRoute, form_limit_guards, form_limits_of
 
-PATH, QUERY, HEADER, COOKIE, BODY, BODY_ITEM, DELEGATED = range(7)
+PATH, QUERY, HEADER, COOKIE, BODY, BODY_ITEM, DELEGATED, FORM = range(8)
 VALIDATE, STR, INT, FLOAT, BOOL = range(5)
 ENCODE, MODEL, CLASS = range(3)
-NO_BODY, JSON_BODY = range(2)
+NO_BODY, JSON_BODY, FORM_BODY = range(3)
 
 _PATH_KINDS = {"str": 0, "path": 0, "int": 1, "float": 2, "uuid": 3}
 _FRAMES_MAX = 64
@@ -105,6 +105,9 @@ class Plan:
     info: Any
     overrides_of: Any
     guards: tuple[tuple[Any, str, Any], ...]
+    form_limits: forms.Limits = (0, 0, 0)
+    form_limit_sources: tuple[dict[str, int], ...] = ()
+    spool_max_size: int = 0
 
 
 @dataclass(slots=True)
@@ -113,6 +116,7 @@ class _Building:
 
     overrides: dict[Any, Any]
     embeds_body: bool
+    is_form: bool
     path_names: tuple[str, ...]
     frames: list[Frame] = field(default_factory=list)
     cache_slots: dict[Any, int] = field(default_factory=dict)
@@ -169,9 +173,8 @@ def _parameter(building: _Building, source: int, slot: int, model_field: Any) ->
     )
 
 
-def _body_parameter(slot: int, model_field: Any, is_item: bool) -> Parameter:
-    if dependants.is_form(model_field):
-        raise Unknown("it takes a form")
+def _body_parameter(slot: int, model_field: Any, is_item: bool, is_form: bool) -> Parameter:
+    is_list = is_form and dependants.is_sequence(model_field)
     is_constant, default = dependants.constant_default(model_field)
     if is_item:
         aliases = tuple(
@@ -181,16 +184,23 @@ def _body_parameter(slot: int, model_field: Any, is_item: bool) -> Parameter:
     else:
         aliases = (Alias(b"", "", ("body",)),)
     return Parameter(
-        source=BODY_ITEM if is_item else BODY,
+        source=FORM if is_form else BODY_ITEM if is_item else BODY,
         slot=slot,
         field=model_field,
         aliases=aliases,
+        conversion=_conversion(model_field) if is_form and not is_list else VALIDATE,
+        is_list=is_list,
         is_required=model_field.field_info.is_required(),
         validates_default=bool(model_field.field_info.validate_default),
         has_constant_default=is_constant,
         default=default,
         validate=dependants.validator_of(model_field),
     )
+
+
+def _reads_form(fields: list[Any], is_item: bool) -> bool:
+    """Whether the core extracts a dependant's fields from a form."""
+    return is_item and not any(forms.needs_fastapi(each) for each in fields)
 
 
 def _add_parameters(building: _Building, frame: Frame, names: list[str]) -> None:
@@ -215,11 +225,16 @@ def _add_parameters(building: _Building, frame: Frame, names: list[str]) -> None
             fields_of_all.append(each)
     body_fields = list(dependant.body_params)
     is_item = bool(body_fields) and dependants.is_embedded(body_fields, building.embeds_body)
+    if building.is_form and body_fields and not _reads_form(body_fields, is_item):
+        parameters.append(Parameter(DELEGATED, 0, body_fields, delegated_source=FORM))
+        names.extend(each.name for each in body_fields)
+        body_fields = []
+        is_pure = False
     for each in body_fields:
-        parameters.append(_body_parameter(len(names), each, is_item))
+        parameters.append(_body_parameter(len(names), each, is_item, building.is_form))
         names.append(each.name)
         fields_of_all.append(each)
-        is_pure = is_pure and not is_item
+        is_pure = is_pure and (building.is_form or not is_item)
     frame.parameters = tuple(parameters)
     frame.is_pure = is_pure and all(
         (parameter.has_constant_default or parameter.is_required)
@@ -358,8 +373,9 @@ def describe(
     if dependants.is_generator(dependant.call):
         raise Unknown("its endpoint yields")
     body_field = state["body_field"]
-    if body_field is not None and state["is_body_form"]:
-        raise Unknown("it takes a form")
+    is_form = body_field is not None and bool(state["is_body_form"])
+    if is_form and (problem := forms.problem()) is not None:
+        raise Unknown(problem)
     path_params = [
         token
         for token in _route_paths.parse_path(effective.path, effective.param_convertors)
@@ -368,11 +384,15 @@ def describe(
     if len(path_params) > _PATH_PARAMS_MAX:
         raise Unknown(f"its path has more than {_PATH_PARAMS_MAX} parameters")
     building = _Building(
-        overrides, state["embed_body_fields"], tuple(each.name for each in path_params)
+        overrides, state["embed_body_fields"], is_form, tuple(each.name for each in path_params)
     )
     building.guards.append((effective, "app", effective.app))
     building.guards.append((dependant, "call", dependant.call))
-    if body_field is not None:
+    if is_form:
+        owner, name = forms.SPOOL_GUARD
+        building.guards.append((owner, name, getattr(owner, name)))
+        building.guards += form_limit_guards(router, route)
+    elif body_field is not None:
         building.guards.append(applications.BODY_GUARD)
     _add_frame(building, dependant, dependant.call, dependant.call, bool(state["is_coroutine"]))
     response_field = state["response_field"]
@@ -387,7 +407,7 @@ def describe(
         cache_count=max(1, len(building.cache_slots)),
         path_names=building.path_names,
         path_kinds=tuple(_PATH_KINDS[each.convertor] for each in path_params),
-        body=JSON_BODY if body_field is not None else NO_BODY,
+        body=FORM_BODY if is_form else JSON_BODY if body_field is not None else NO_BODY,
         strict_content_type=bool(state["actual_strict_content_type"]),
         validate_json=_json_validator(building),
         respond=respond,
@@ -404,4 +424,7 @@ def describe(
         info=RouteInfo(app, router, route, state, tuple(building.cache_slots)),
         overrides_of=overrides_of,
         guards=tuple(building.guards),
+        form_limits=forms.default_limits() if is_form else (0, 0, 0),
+        form_limit_sources=form_limits_of(router, route, state),
+        spool_max_size=getattr(*forms.SPOOL_GUARD) if is_form else 0,
     )

@@ -46,7 +46,8 @@ def _caused(exc: Exception, cause: BaseException) -> Exception:
     return exc
 
 
-def _unreadable(cause: Exception) -> Exception:
+def unreadable(cause: Exception) -> Exception:
+    """Make the exception for a body that could not be read."""
     return _caused(
         HTTPException(status_code=400, detail="There was an error parsing the body"), cause
     )
@@ -66,12 +67,12 @@ def body_error(exc: Exception, info: RouteInfo, method: str, root_path: str) -> 
         return _caused(RequestValidationError([error], body=exc.doc, endpoint_ctx=context), exc)
     if isinstance(exc, HTTPException):
         return exc
-    return _unreadable(exc)
+    return unreadable(exc)
 
 
 def disconnect_error() -> Exception:
     """Make the exception for a client that has left before its body was complete."""
-    return _unreadable(ClientDisconnect())
+    return unreadable(ClientDisconnect())
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -81,7 +82,7 @@ async def read_body(receive: Receive) -> bytes:
     except HTTPException:
         raise
     except Exception as exc:
-        raise _unreadable(exc) from exc
+        raise unreadable(exc) from exc
 
 
 def response_error(

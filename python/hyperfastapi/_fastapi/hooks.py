@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import errors, exit_stacks, parameters, responses
+from . import errors, exit_stacks, forms, parameters, responses
 from .applications import FastAPI, own_middleware
 from .route_info import RouteInfo
 
@@ -73,6 +73,16 @@ class Hooks:
     not_awaited = staticmethod(exit_stacks.not_awaited)
     shield = staticmethod(exit_stacks.shield)
     solve = staticmethod(parameters.solve)
+    form_error = staticmethod(forms.form_error)
+    form_charset = staticmethod(forms.form_charset)
+    form_limits = staticmethod(forms.form_limits)
+    form_values = staticmethod(forms.form_values)
+    spooled_file = forms.spooled_file
+    make_upload = staticmethod(forms.make_upload)
+    make_form = staticmethod(forms.make_form)
+    is_empty_file = staticmethod(forms.is_empty_file)
+    read_form = staticmethod(forms.read_form)
+    close_form = staticmethod(forms.close_form)
     response_type = Response
     response_call = Response.__call__
     validation_error = ValidationError
@@ -92,6 +102,8 @@ class Hooks:
         body: bytes | None,
         parsed: Any,
         is_parsed: bool,
+        form: Any,
+        is_form_read: bool,
     ) -> Request:
         """Make the `Request` of a route's handler, with its scope as FastAPI's router leaves it."""
         middleware = self._middleware
@@ -103,6 +115,7 @@ class Hooks:
         scope["fastapi_middleware_astack"] = AsyncExitStack()
         scope.setdefault("router", info.router)
         route = info.route
+        forms.apply_limits(scope, info)
         if route.follows_inclusion:
             scope.setdefault("fastapi", {})
         scope["endpoint"] = route.effective.endpoint
@@ -117,6 +130,9 @@ class Hooks:
             request._stream_consumed = True
             if is_parsed:
                 request._json = parsed
+        if form is not None:
+            request._form = form
+            request._stream_consumed = is_form_read
         scope["fastapi_inner_astack"] = AsyncExitStack()
         scope["fastapi_function_astack"] = AsyncExitStack()
         return request

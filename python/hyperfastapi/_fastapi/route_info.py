@@ -8,7 +8,7 @@ from fastapi import routing
 from fastapi.dependencies.models import Dependant
 
 from .applications import FastAPI
-from .routes import EffectiveRoute
+from .routes import EffectiveRoute, form_limits_of
 
 _routing: Any = routing
 
@@ -24,7 +24,16 @@ class RouteInfo:
         cache_keys: FastAPI's keys of the dependencies' values, in the order of the plan's places.
     """
 
-    __slots__ = ("app", "cache_keys", "dependant", "embeds", "provider", "route", "router")
+    __slots__ = (
+        "app",
+        "cache_keys",
+        "dependant",
+        "embeds",
+        "form_limits",
+        "provider",
+        "route",
+        "router",
+    )
 
     def __init__(
         self,
@@ -41,6 +50,7 @@ class RouteInfo:
         self.embeds = bool(state["embed_body_fields"])
         self.provider = state["dependency_overrides_provider"]
         self.cache_keys = cache_keys
+        self.form_limits = form_limits_of(router, route, state)
 
 
 def endpoint_context(info: RouteInfo, method: str, root_path: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import routing
@@ -16,17 +16,24 @@ class EffectiveRoute:
         route: the route that was declared.
         context: what inclusion has made of it; None for a route of the router itself.
         included_by: the innermost inclusion, or None.
+        inclusions: all of them, outermost first.
         follows_inclusion: FastAPI's scan has passed an included router before this route.
     """
 
-    __slots__ = ("context", "follows_inclusion", "included_by", "route")
+    __slots__ = ("context", "follows_inclusion", "included_by", "inclusions", "route")
 
     def __init__(
-        self, route: BaseRoute, context: Any, included_by: Any, *, follows_inclusion: bool
+        self,
+        route: BaseRoute,
+        context: Any,
+        inclusions: tuple[Any, ...],
+        *,
+        follows_inclusion: bool,
     ) -> None:
         self.route = route
         self.context = context
-        self.included_by = included_by
+        self.included_by = inclusions[-1] if inclusions else None
+        self.inclusions = inclusions
         self.follows_inclusion = follows_inclusion
 
     @property
@@ -50,20 +57,21 @@ class EffectiveRoute:
 _Included = getattr(routing, "_IncludedRouter", ())
 
 
-def _from_inclusion(inclusion: Any) -> Iterator[EffectiveRoute]:
+def _from_inclusion(inclusions: tuple[Any, ...]) -> Iterator[EffectiveRoute]:
+    inclusion = inclusions[-1]
     if has_own_routing(inclusion.original_router):
-        yield EffectiveRoute(inclusion, None, inclusion, follows_inclusion=True)
+        yield EffectiveRoute(inclusion, None, inclusions, follows_inclusion=True)
         return
     for candidate in inclusion.effective_candidates():
         if isinstance(candidate, _Included):
-            yield from _from_inclusion(candidate)
+            yield from _from_inclusion((*inclusions, candidate))
         elif isinstance(candidate.original_route, routing.APIRoute):
             yield EffectiveRoute(
-                candidate.original_route, candidate, inclusion, follows_inclusion=True
+                candidate.original_route, candidate, inclusions, follows_inclusion=True
             )
         else:
             route = candidate.starlette_route or candidate.original_route
-            yield EffectiveRoute(route, None, inclusion, follows_inclusion=True)
+            yield EffectiveRoute(route, None, inclusions, follows_inclusion=True)
 
 
 def effective_routes(router: routing.APIRouter) -> Iterator[EffectiveRoute]:
@@ -72,9 +80,42 @@ def effective_routes(router: routing.APIRouter) -> Iterator[EffectiveRoute]:
     for route in router.routes:
         if isinstance(route, _Included):
             follows = True
-            yield from _from_inclusion(route)
+            yield from _from_inclusion((route,))
         else:
-            yield EffectiveRoute(route, None, None, follows_inclusion=follows)
+            yield EffectiveRoute(route, None, (), follows_inclusion=follows)
+
+
+def form_limits_of(
+    router: routing.APIRouter, route: EffectiveRoute, state: Mapping[str, Any]
+) -> tuple[dict[str, int], ...]:
+    """Return what limits a route's forms, each overriding those before it.
+
+    Args:
+        router: the application's.
+        route: the route.
+        state: the variables of its handler.
+
+    Returns:
+        The routers' limits, and last the route's.
+    """
+    found = [getattr(owner, "form_limits", None) for owner in _limiting(router, route)]
+    found.append(state.get("form_limits"))
+    return tuple({} if each is None else each for each in found)
+
+
+def form_limit_guards(
+    router: routing.APIRouter, route: EffectiveRoute
+) -> list[tuple[Any, str, Any]]:
+    """Return what has to stay the same object for `form_limits_of()` to hold."""
+    return [
+        (owner, "form_limits", owner.form_limits)
+        for owner in _limiting(router, route)
+        if hasattr(owner, "form_limits")
+    ]
+
+
+def _limiting(router: routing.APIRouter, route: EffectiveRoute) -> list[Any]:
+    return [router, *(each.include_context for each in route.inclusions)]
 
 
 def routers_of(router: routing.APIRouter) -> list[routing.APIRouter]:
