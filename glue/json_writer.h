@@ -4,7 +4,7 @@
  * wrote, with room there for a separator. NULL: the value has no JSON that is written here, or
  * encoder->is_out_of_memory; no exception is set. None runs user code.
  *
- * For json_encode.c and json_shape.c, which decide what is written.
+ * For json_encode.c and shape_write.c, which decide what is written.
  */
 #ifndef HFA_JSON_WRITER_H
 #define HFA_JSON_WRITER_H

@@ -88,6 +88,19 @@ static bool read_alias(PyObject *from, struct hfa_alias *alias)
     return true;
 }
 
+static bool read_shape(PyObject *from, const char *name, struct hfa_shape **shape)
+{
+    PyObject *description = NULL;
+    bool good = read_optional(from, name, &description);
+
+    if (good && description != NULL) {
+        *shape = hfa_shape_read(description);
+        good = *shape != NULL;
+    }
+    Py_XDECREF(description);
+    return good;
+}
+
 static bool read_parameter(PyObject *from, struct hfa_parameter *parameter)
 {
     PyObject *aliases = NULL;
@@ -103,6 +116,7 @@ static bool read_parameter(PyObject *from, struct hfa_parameter *parameter)
         !read_unsigned(from, "slot", &parameter->slot) ||
         !read_unsigned(from, "path_index", &parameter->path_index) ||
         !read_object(from, "field", &parameter->field) ||
+        !read_shape(from, "shape", &parameter->shape) ||
         !read_optional(from, "validate", &parameter->validate) ||
         !read_object(from, "default", &parameter->default_value) ||
         !read_tuple(from, "aliases", &aliases, &parameter->alias_count)) {
@@ -259,19 +273,6 @@ static bool read_path_kinds(PyObject *from, struct hfa_plan *plan)
     return good;
 }
 
-static bool read_shape(PyObject *from, struct hfa_shape **shape)
-{
-    PyObject *description = NULL;
-    bool good = read_optional(from, "response_shape", &description);
-
-    if (good && description != NULL) {
-        *shape = hfa_shape_read(description);
-        good = *shape != NULL;
-    }
-    Py_XDECREF(description);
-    return good;
-}
-
 static bool read_response(PyObject *from, struct hfa_plan *plan)
 {
     int respond;
@@ -281,7 +282,7 @@ static bool read_response(PyObject *from, struct hfa_plan *plan)
         !read_int(from, "status_code", &plan->status_code) ||
         !read_optional(from, "response_field", &plan->response_field) ||
         !read_optional(from, "response_validate", &plan->response_validate) ||
-        !read_shape(from, &plan->response_shape) ||
+        !read_shape(from, "response_shape", &plan->response_shape) ||
         !read_optional(from, "to_json", &plan->to_json) ||
         !read_tuple(from, "to_json_kwnames", &plan->to_json_kwnames, &names) ||
         !read_tuple(from, "to_json_values", &plan->to_json_values, &values) ||
@@ -459,6 +460,8 @@ static void clear_parameter(struct hfa_parameter *parameter)
     }
     PyMem_Free(parameter->aliases);
     parameter->aliases = NULL;
+    hfa_shape_free(parameter->shape);
+    parameter->shape = NULL;
     Py_CLEAR(parameter->field);
     Py_CLEAR(parameter->validate);
     Py_CLEAR(parameter->default_value);
@@ -475,6 +478,9 @@ static int traverse_frame(const struct hfa_frame *frame, visitproc visit, void *
         Py_VISIT(frame->parameters[i].field);
         Py_VISIT(frame->parameters[i].validate);
         Py_VISIT(frame->parameters[i].default_value);
+        int shape = hfa_shape_traverse(frame->parameters[i].shape, visit, arg);
+        if (shape != 0)
+            return shape;
     }
     return 0;
 }

@@ -17,8 +17,8 @@
 
 #include "bytes.h"
 #include "guard.h"
-#include "json_shape.h"
 #include "pool.h"
+#include "shape.h"
 #include "state.h"
 
 #define HFA_PLAN_FRAMES_MAX 64 /* bits of a run's `failed` */
@@ -73,6 +73,7 @@ struct hfa_parameter {
     size_t alias_count;
     struct hfa_alias *aliases; /* owned */
     PyObject *field;           /* owned: ModelField; a list of them when delegated */
+    struct hfa_shape *shape;   /* owned: of values that need no validation; NULL */
     PyObject *validate;        /* owned: the validator's validate_python */
     PyObject *default_value;   /* owned; NULL: a fresh one has to be asked for */
 };

@@ -5,6 +5,7 @@
 #include "query_text.h"
 #include "scope.h"
 #include "server_object.h"
+#include "shape_make.h"
 
 /* --- Errors ----------------------------------------------------------------------------------- */
 
@@ -45,6 +46,11 @@ static PyObject *validate(struct hfa_run *run, unsigned index,
     const struct hfa_state *state = run->application->state;
     PyObject *args[] = {NULL, value, Py_True};
 
+    if (parameter->shape != NULL) {
+        PyObject *made = hfa_shape_make(parameter->shape, value);
+        if (made != NULL || PyErr_Occurred())
+            return made;
+    }
     PyObject *valid =
         PyObject_Vectorcall(parameter->validate, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
                             state->from_attributes_kwnames);

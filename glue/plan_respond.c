@@ -5,6 +5,7 @@
 #include "run_exits.h"
 #include "scope.h"
 #include "server_object.h"
+#include "shape_write.h"
 
 /* --- The response model ------------------------------------------------------------------------
  */

@@ -11,6 +11,8 @@ import json
 import sys
 from typing import Any
 
+from pydantic import BaseModel
+
 Schema = dict[str, Any]
 
 _INERT_KEYS = {"type", "metadata", "ref", "serialization"}
@@ -150,25 +152,31 @@ def reads_json_alike(schema: Schema) -> bool:
     return _reads_json_alike(schema, set())
 
 
-# The kinds of glue/json_shape.h.
+# The kinds of glue/shape.h.
 (_ANY, _STR, _INT, _FLOAT, _BOOL, _NONE, _NULLABLE, _LIST, _DICT, _MODEL) = range(10)
 _SHAPES = {"any": _ANY, "str": _STR, "int": _INT, "float": _FLOAT, "bool": _BOOL, "none": _NONE}
 _BARE_KEYS = {"type", "metadata", "ref"}
 _MODEL_KEYS = {"type", "cls", "schema", "config", "metadata", "ref", "custom_init", "root_model"}
 _FIELD_KEYS = {"type", "schema", "metadata", "validation_alias", "serialization_alias", "frozen"}
+_MODEL_SLOTS = (
+    "__dict__",
+    "__pydantic_fields_set__",
+    "__pydantic_extra__",
+    "__pydantic_private__",
+)
 _BY_NAME = {"validate_by_name", "validate_by_alias", "populate_by_name"}
 _SHAPE_CONFIG_KEYS = {"title", "extra_fields_behavior", "from_attributes", *_BY_NAME}
 
 
-def json_shape(schema: Schema, *, by_alias: bool) -> tuple[Any, ...] | None:
+def shape_of(schema: Schema, *, by_alias: bool = True) -> tuple[Any, ...] | None:
     """Describe values that validation leaves as they are and whose JSON their types tell.
 
     Args:
-        schema: pydantic's core schema of a response model.
-        by_alias: whether fields are named by their aliases.
+        schema: pydantic's core schema of a response model, or of a parameter.
+        by_alias: whether the JSON of fields has their aliases.
 
     Returns:
-        What `_core.Plan` takes for ``response_shape``, or None: pydantic has to do it.
+        What `_core.Plan` takes for a shape, or None: pydantic has to do it.
     """
     return _Shapes(by_alias).of(schema)
 
@@ -222,6 +230,8 @@ class _Shapes:
             or set(config) - _SHAPE_CONFIG_KEYS
             or config.get("extra_fields_behavior", "ignore") != "ignore"
             or schema["cls"].__getattribute__ is not object.__getattribute__
+            or schema["cls"].__new__ is not object.__new__
+            or BaseModel.__slots__ != _MODEL_SLOTS
             or fields["type"] != "model-fields"
             or set(fields) - {"type", "fields", "model_name", "computed_fields"}
             or fields.get("computed_fields")

@@ -51,6 +51,7 @@ class Parameter:
     has_constant_default: bool = False
     default: Any = None
     path_index: int = 0
+    shape: tuple[Any, ...] | None = None
     validate: Any = None
 
 
@@ -194,6 +195,7 @@ def _body_parameter(slot: int, model_field: Any, is_item: bool, is_form: bool) -
         validates_default=bool(model_field.field_info.validate_default),
         has_constant_default=is_constant,
         default=default,
+        shape=_shape(model_field),
         validate=dependants.validator_of(model_field),
     )
 
@@ -316,7 +318,7 @@ def _json_validator(building: _Building) -> Any:
     shows_request = any(
         frame.request_slot >= 0 or frame.connection_slot >= 0 for frame in building.frames
     )
-    if len(found) != 1 or found[0].source != BODY or shows_request:
+    if len(found) != 1 or found[0].source != BODY or shows_request or found[0].shape is not None:
         return None
     if not _pydantic_schema.reads_json_alike(dependants.core_schema(found[0].field)):
         return None
@@ -336,13 +338,18 @@ def _json_options(state: dict[str, Any]) -> dict[str, Any]:
     return {"by_alias": state["response_model_by_alias"], **given}
 
 
-def _response_shape(field: Any, options: dict[str, Any]) -> tuple[Any, ...] | None:
-    """Describe the results whose JSON pydantic need not write."""
-    if set(options) != {"by_alias"} or dependants.json_validator_of(field) is None:
+def _shape(model_field: Any, *, by_alias: bool = True) -> tuple[Any, ...] | None:
+    """Describe the values that need no pydantic; None where plug-ins of it want to see them."""
+    if dependants.json_validator_of(model_field) is None:
         return None
-    return _pydantic_schema.json_shape(
-        dependants.core_schema(field), by_alias=bool(options["by_alias"])
-    )
+    return _pydantic_schema.shape_of(dependants.core_schema(model_field), by_alias=by_alias)
+
+
+def _response_shape(model_field: Any, options: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Describe the results whose JSON pydantic need not write: nothing is to be left out."""
+    if set(options) != {"by_alias"}:
+        return None
+    return _shape(model_field, by_alias=bool(options["by_alias"]))
 
 
 def describe(
