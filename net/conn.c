@@ -103,17 +103,18 @@ static void update_timer(struct hfa_conn *conn)
         hfa_timer_set(hfa_reactor_timers(conn->server->reactor), &conn->timer, deadline_ns);
 }
 
-/* RFC 9113 3.4: an HTTP/2 client's first bytes. HFA_AGAIN: they may become it. */
+/* RFC 9113 3.4: an HTTP/2 client's first bytes. HFA_AGAIN: they may become it. The method PRI is
+ * kept for them (11.6): behind their first line no other protocol is meant, whatever follows. */
 static enum hfa_status detect_http2(struct hfa_conn *conn, struct hfa_bytes input)
 {
-    struct hfa_bytes preface = HFA_BYTES(HFA_HTTP2_PREFACE);
-    size_t compared = input.length < preface.length ? input.length : preface.length;
+    struct hfa_bytes line = HFA_BYTES(HFA_HTTP2_PREFACE_LINE);
+    size_t compared = input.length < line.length ? input.length : line.length;
 
-    if (memcmp(input.data, preface.data, compared) != 0 || !conn->server->limits.http2) {
+    if (memcmp(input.data, line.data, compared) != 0 || !conn->server->limits.http2) {
         conn->is_detected = true;
         return HFA_OK;
     }
-    if (compared < preface.length)
+    if (compared < line.length)
         return conn->eof ? HFA_OK : HFA_AGAIN;
     struct hfa_http2_conn *engine = hfa_http2_conn_new(&conn->carrier);
     if (engine == NULL)

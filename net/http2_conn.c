@@ -389,8 +389,11 @@ static void close_streams(struct hfa_http2_conn *conn)
 /* Gives nghttp2 a piece that lies in one frame. */
 static void receive(struct hfa_http2_conn *conn, const char *data, size_t length)
 {
-    if (nghttp2_session_mem_recv(conn->session, (const uint8_t *)data, length) < 0)
-        conn->is_broken = true;
+    ssize_t taken = nghttp2_session_mem_recv(conn->session, (const uint8_t *)data, length);
+
+    if (taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
+        condemn(conn, NGHTTP2_PROTOCOL_ERROR);
+    conn->is_broken |= taken < 0;
 }
 
 /* Takes what there is of the frame at hand, or of the next one once its head is here. Returns how

@@ -11,7 +11,8 @@
 #include "protocol.h"
 
 /* What a client sends first (RFC 9113 3.4). */
-#define HFA_HTTP2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define HFA_HTTP2_PREFACE_LINE "PRI * HTTP/2.0\r\n"
+#define HFA_HTTP2_PREFACE      HFA_HTTP2_PREFACE_LINE "\r\nSM\r\n\r\n"
 
 struct hfa_http2_conn;
 

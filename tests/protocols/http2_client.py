@@ -168,7 +168,7 @@ class Http2Connection:
                 data += piece
         except ConnectionResetError:
             pass
-        for kind, _, payload in _frames(data):
+        for kind, _, payload in read_frames(data):
             if kind == GOAWAY:
                 self.goaway_code = int.from_bytes(payload[4:8], "big")
 
@@ -177,7 +177,7 @@ class Http2Connection:
         data = b""
         while piece := self._socket.recv(65536):
             data += piece
-        return _frames(data)
+        return read_frames(data)
 
     def _read(self) -> bool:
         try:
@@ -232,7 +232,8 @@ def _text(headers: object) -> list[tuple[str, str]]:
     return [(str(name), str(value)) for name, value in headers or []]  # type: ignore[attr-defined]
 
 
-def _frames(data: bytes) -> list[tuple[int, int, bytes]]:
+def read_frames(data: bytes) -> list[tuple[int, int, bytes]]:
+    """Each frame's type, stream and payload."""
     frames = []
     while data:
         length = int.from_bytes(data[:3], "big")

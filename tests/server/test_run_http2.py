@@ -30,6 +30,7 @@ from tests.protocols.http2_client import (
     SETTINGS,
     Http2Connection,
     frame,
+    read_frames,
 )  # fmt: skip
 from tests.protocols.tls_files import Authority
 
@@ -64,6 +65,20 @@ def test_preface_may_come_in_pieces(serve: Run) -> None:
             raw.sendall(bytes([byte]))
         raw.sendall(frame(SETTINGS))
         assert raw.recv(9)[3] == SETTINGS
+
+
+@pytest.mark.parametrize("wrong", [b"\r\nXX\r\n\r\n", b"host: test\r\n\r\n"])
+def test_preface_that_goes_wrong_behind_its_first_line_is_a_protocol_error(
+    serve: Run, wrong: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", serve("main:app").port), 10) as raw:
+        raw.sendall(PREFACE[:16] + wrong)
+        received = b""
+        while data := raw.recv(65536):
+            received += data
+    assert [frame for frame in read_frames(received) if frame[0] == GOAWAY] == [
+        (GOAWAY, 0, struct.pack("!II", 0, 1))
+    ]
 
 
 def test_http2_can_be_switched_off(serve: Run) -> None:
