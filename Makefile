@@ -10,6 +10,8 @@ MINUTES ?= 30
 SECONDS_EACH ?= 60
 # Applications of `make test-random`; examples of each property there and in `make test-matrix`.
 APPS ?= 2000
+# Cases of `make autobahn`, such as '12.*'; all without any.
+CASES ?=
 test-random: EXAMPLES ?= 20000
 test-matrix: EXAMPLES ?= 500
 
@@ -32,6 +34,7 @@ shell_scripts := $(filter-out %.txt %.py,$(wildcard tools/*)) .ci/run
 c_reactors := $(addprefix test-c-,$(reactors))
 
 .PHONY: help run build test test-c $(c_reactors) test-python test-upstream test-random test-matrix \
+	autobahn \
 	lint asan fuzz soak bench clean
 .NOTPARALLEL:
 
@@ -74,6 +77,10 @@ test-random: ## random applications and inputs beside FastAPI: APPS=2000 EXAMPLE
 
 test-matrix: ## tests on every Python found, with the newest, the lowest and the pinned FastAPI
 	@HYPERFASTAPI_EXAMPLES=$(EXAMPLES) tools/test-matrix $(python_suites)
+
+autobahn: ## the Autobahn test suite of WebSockets, 15 minutes (needs a Python 2.7; it says how)
+	@tools/setup tests
+	$(python) -m tests.autobahn $(foreach case,$(CASES),"$(case)")
 
 lint: ## formatting, static checks, types, and the rules of the layers
 	@tools/setup lint

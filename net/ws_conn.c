@@ -199,8 +199,6 @@ static enum hfa_status end_control(struct hfa_ws_conn *ws, struct hfa_bytes payl
     enum hfa_status status = hfa_ws_close_decode(payload, &close, &fault);
     if (status != HFA_OK)
         return fail(ws, status, fault.code, fault.reason, event);
-    if (ws->message_type != HFA_WS_OPCODE_CONTINUATION)
-        return fail_protocol(ws, HFA_BYTES("close inside a message"), event);
     ws->code_received = (unsigned short)close.code;
     *event = (struct hfa_ws_event){HFA_WS_EVENT_CLOSE, close.code, close.reason};
     set_state(ws, ws->state == HFA_WS_STATE_CLOSE_SENT ? HFA_WS_STATE_CLOSED

@@ -104,7 +104,8 @@ void hfa_ws_conn_free(struct hfa_ws_conn *ws);
  * After our close was sent only the peer's close, or a fault, comes out; after the peer's close or
  * a fault, nothing: all input is dropped.
  *
- * As in the reference server, a close between the frames of a message is a fault (1002).
+ * A close may come between the frames of a message, which is then dropped (RFC 6455 5.4); the
+ * reference server takes it for a fault.
  */
 enum hfa_status hfa_ws_conn_input(struct hfa_ws_conn *ws, char *data, size_t length,
                                   size_t *consumed, struct hfa_ws_event *event);

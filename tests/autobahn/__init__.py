@@ -1,0 +1,1 @@
+"""The Autobahn test suite against this server's WebSockets."""
