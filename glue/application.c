@@ -116,9 +116,14 @@ static bool view_of_text(PyObject *text, struct hfa_bytes *view)
     return view->data != NULL;
 }
 
+/* What the route compiler puts in the place of a method; see _websocket_routes.py. */
+#define WEBSOCKET_METHOD HFA_BYTES(" websocket")
+
 bool hfa_application_serve(struct hfa_application *application, struct hfa_server_object *server,
                            struct hfa_exchange *exchange)
 {
+    bool is_websocket = exchange->request.is_websocket;
+    struct hfa_bytes method = is_websocket ? WEBSOCKET_METHOD : exchange->request.method;
     struct hfa_bytes path = exchange->request.path;
     struct hfa_route_match match;
     uint64_t *left;
@@ -127,8 +132,9 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
 
     if (application->router == NULL)
         is_current(application); /* the first request: compile */
+    /* The middleware that is native does nothing for WebSockets. */
     if (!application->is_whole ||
-        hfa_response_stages_answer(&application->stages, &exchange->request))
+        (!is_websocket && hfa_response_stages_answer(&application->stages, &exchange->request)))
         return false;
     if (!is_plain_path(path)) {
         text = hfa_scope_unquote(path);
@@ -139,8 +145,8 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
         }
     }
     /* What is left to FastAPI comes by its middleware stack, and is counted there. */
-    struct hfa_plan *plan = select_plan(application, exchange->request.method, path, &match, &left);
-    if (plan != NULL && application->is_whole) {
+    struct hfa_plan *plan = select_plan(application, method, path, &match, &left);
+    if (plan != NULL && application->is_whole && plan->is_websocket == is_websocket) {
         run = hfa_run_new(application, server, exchange, plan, text, &match);
         if (run == NULL)
             PyErr_WriteUnraisable((PyObject *)application);
@@ -232,6 +238,8 @@ static PyObject *method_enter(PyObject *self, PyObject *const *args, Py_ssize_t 
         if (answering != NULL || PyErr_Occurred())
             return answering;
     }
+    if (PyDict_Contains(args[0], application->state->str_method) == 0)
+        Py_RETURN_NONE; /* a WebSocket */
     return enter_plan(application, args[0], args[1], args[2]);
 }
 

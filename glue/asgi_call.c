@@ -5,16 +5,17 @@
 #include "scope.h"
 #include "server_object.h"
 #include "task.h"
+#include "websocket_channel.h"
 
 static PyObject *method_receive(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    return hfa_operation_new((struct hfa_asgi_call *)self, NULL);
+    return hfa_operation_new((struct hfa_asgi_call *)self, &hfa_operation_receive, NULL, NULL);
 }
 
 static PyObject *method_asgi_send(PyObject *self, PyObject *message)
 {
-    return hfa_operation_new((struct hfa_asgi_call *)self, message);
+    return hfa_operation_new((struct hfa_asgi_call *)self, &hfa_operation_send, NULL, message);
 }
 
 /* The application's two callables are bound to the call, not found on it. */
@@ -26,6 +27,11 @@ static PyMethodDef send_def = {"send", method_asgi_send, METH_O,
 void hfa_asgi_call_wake(struct hfa_asgi_call *call)
 {
     hfa_operation_wake_all(call);
+}
+
+void hfa_asgi_call_step(struct hfa_asgi_call *call)
+{
+    hfa_operation_step_all(call);
 }
 
 static void unlink_call(struct hfa_asgi_call *call)
@@ -60,6 +66,9 @@ static void release(struct hfa_asgi_call *call)
     call->state = HFA_CALL_DONE;
     Py_CLEAR(call->awaiting);
     Py_CLEAR(call->task);
+    if (call->channel != NULL)
+        hfa_websocket_channel_end(call->channel);
+    Py_CLEAR(call->channel);
     Py_CLEAR(call->scope); /* frameworks keep in it what refers to send(), and so to the call */
     Py_CLEAR(call->close_event);
     Py_CLEAR(call->denial);
@@ -349,6 +358,7 @@ static int call_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(call->scope);
     Py_VISIT(call->awaiting);
     Py_VISIT(call->task);
+    Py_VISIT(call->channel);
     Py_VISIT(call->close_event);
     Py_VISIT(call->denial);
     Py_VISIT(call->trailers);
@@ -362,6 +372,7 @@ static int call_clear(PyObject *self)
     Py_CLEAR(call->scope);
     Py_CLEAR(call->awaiting);
     Py_CLEAR(call->task);
+    Py_CLEAR(call->channel);
     Py_CLEAR(call->close_event);
     Py_CLEAR(call->denial);
     Py_CLEAR(call->trailers);

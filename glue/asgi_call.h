@@ -14,6 +14,7 @@
 
 struct hfa_server_object;
 struct hfa_operation;
+struct hfa_websocket_channel;
 
 enum hfa_call_state {
     HFA_CALL_NEW,
@@ -42,6 +43,7 @@ struct hfa_asgi_call {
     PyObject *trailers;   /* owned list of those that came with more_trailers; or NULL */
     bool body_ended;      /* http.request with more_body False was delivered */
     /* WebSockets. */
+    struct hfa_websocket_channel *channel; /* owned; NULL: the application uses messages alone */
     bool connect_delivered;
     bool handshake_complete; /* accepted or denied */
     bool close_sent;
@@ -72,6 +74,8 @@ void hfa_asgi_call_drop(struct hfa_asgi_call *call);
 
 /* Lets every receive() and send() that waits look again. */
 void hfa_asgi_call_wake(struct hfa_asgi_call *call);
+/* The same at once, for who is called by the loop itself. */
+void hfa_asgi_call_step(struct hfa_asgi_call *call);
 
 /* The server closes for good: gives the exchange back before the application is done. It is told
  * that its client has gone. */
@@ -83,6 +87,14 @@ int hfa_asgi_http_receive(struct hfa_asgi_call *call, PyObject **result);
 int hfa_asgi_http_send(struct hfa_asgi_call *call, PyObject *message);
 int hfa_asgi_websocket_receive(struct hfa_asgi_call *call, PyObject **result);
 int hfa_asgi_websocket_send(struct hfa_asgi_call *call, PyObject *message);
+
+/* The same without messages. Takes a text or binary message: *data is a new reference to str or
+ * bytes. 2: what comes next is of another kind, and only an event tells it: *result is the event.
+ */
+int hfa_asgi_websocket_take(struct hfa_asgi_call *call, enum hfa_message_kind kind,
+                            PyObject **result);
+/* Sends a str or bytes object, of that exact type. 2: not in this state; send the message. */
+int hfa_asgi_websocket_put(struct hfa_asgi_call *call, PyObject *data);
 
 /* The application has returned, or raised (`exception`, borrowed). */
 void hfa_asgi_http_finish(struct hfa_asgi_call *call, PyObject *result, PyObject *exception);

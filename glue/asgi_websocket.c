@@ -58,27 +58,39 @@ static PyObject *event_of_message(const struct hfa_state *state, const struct hf
     return event;
 }
 
-static PyObject *next_event(struct hfa_asgi_call *call)
+/* Takes the next message that the application is to see; the caller frees it. NULL: none. */
+static struct hfa_message *next_message(struct hfa_asgi_call *call)
 {
-    const struct hfa_state *state = call->server->state;
-    struct hfa_message *message;
+    struct hfa_message *message = NULL;
 
-    if (!call->connect_delivered) {
-        call->connect_delivered = true;
-        return event_of_type(state, state->str_websocket_connect);
-    }
     while (call->exchange != NULL &&
            (message = hfa_exchange_take_message(call->exchange)) != NULL) {
         /* What comes after the application's own close is passed over. */
         bool is_late = call->close_sent && call->messages_before_close == 0;
         if (call->messages_before_close > 0)
             call->messages_before_close--;
-        PyObject *event = is_late ? NULL : event_of_message(state, message);
         call->close_received |= message->kind == HFA_MESSAGE_CLOSE;
-        hfa_exchange_free_message(message);
         hfa_server_object_output(call->server, HFA_OUTPUT_LATER);
-        if (event != NULL || PyErr_Occurred())
-            return event;
+        if (!is_late)
+            return message;
+        hfa_exchange_free_message(message);
+    }
+    return NULL;
+}
+
+static PyObject *next_event(struct hfa_asgi_call *call)
+{
+    const struct hfa_state *state = call->server->state;
+
+    if (!call->connect_delivered) {
+        call->connect_delivered = true;
+        return event_of_type(state, state->str_websocket_connect);
+    }
+    struct hfa_message *message = next_message(call);
+    if (message != NULL) {
+        PyObject *event = event_of_message(state, message);
+        hfa_exchange_free_message(message);
+        return event;
     }
     if (call->close_event != NULL) {
         PyObject *event = call->close_event;
@@ -99,6 +111,27 @@ int hfa_asgi_websocket_receive(struct hfa_asgi_call *call, PyObject **result)
     if (*result != NULL)
         return 1;
     return PyErr_Occurred() ? -1 : 0;
+}
+
+int hfa_asgi_websocket_take(struct hfa_asgi_call *call, enum hfa_message_kind kind,
+                            PyObject **result)
+{
+    struct hfa_message *message = call->connect_delivered ? next_message(call) : NULL;
+
+    if (message == NULL || message->kind != kind) {
+        *result =
+            message == NULL ? next_event(call) : event_of_message(call->server->state, message);
+        if (message != NULL)
+            hfa_exchange_free_message(message);
+        if (*result != NULL)
+            return 2;
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    Py_ssize_t length = (Py_ssize_t)message->length;
+    *result = kind == HFA_MESSAGE_TEXT ? PyUnicode_DecodeUTF8(message->data, length, NULL)
+                                       : PyBytes_FromStringAndSize(message->data, length);
+    hfa_exchange_free_message(message);
+    return *result == NULL ? -1 : 1;
 }
 
 /* What the server says of a handshake in its log: `format` with client and path, and a status. */
@@ -326,6 +359,19 @@ static int raise_disconnected(struct hfa_asgi_call *call)
     return -1;
 }
 
+/* data.encode(), which is no str's alone. */
+static PyObject *encoded_text(PyObject *data)
+{
+    if (PyUnicode_Check(data))
+        return PyUnicode_AsUTF8String(data);
+    PyObject *encoded = PyObject_CallMethod(data, "encode", NULL);
+    if (encoded != NULL && !PyBytes_Check(encoded)) {
+        PyErr_Format(PyExc_TypeError, "text has to be a str, not %.100s", Py_TYPE(data)->tp_name);
+        Py_CLEAR(encoded);
+    }
+    return encoded;
+}
+
 static int send_data(struct hfa_asgi_call *call, PyObject *message)
 {
     const struct hfa_state *state = call->server->state;
@@ -344,7 +390,7 @@ static int send_data(struct hfa_asgi_call *call, PyObject *message)
             return 1;
         }
         kind = HFA_MESSAGE_TEXT;
-        Py_SETREF(data, PyUnicode_AsUTF8String(data));
+        Py_SETREF(data, encoded_text(data));
     } else if (!PyBytes_Check(data)) {
         Py_SETREF(data, PyBytes_FromObject(data));
     }
@@ -352,6 +398,41 @@ static int send_data(struct hfa_asgi_call *call, PyObject *message)
         return -1;
     struct hfa_bytes bytes = {PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data)};
     enum hfa_status status = hfa_exchange_send_message(call->exchange, kind, bytes, data);
+    if (status == HFA_ERR_STATE)
+        return raise_disconnected(call);
+    return hfa_asgi_check(status) < 0 ? -1 : 1;
+}
+
+int hfa_asgi_websocket_put(struct hfa_asgi_call *call, PyObject *data)
+{
+    struct hfa_exchange *exchange = call->exchange;
+    enum hfa_message_kind kind = HFA_MESSAGE_BINARY;
+    struct hfa_bytes bytes;
+    PyObject *owner;
+
+    if (exchange == NULL || !call->handshake_complete || call->close_sent || call->denial != NULL ||
+        (call->is_disconnected && exchange->stream == NULL))
+        return 2;
+    if (!hfa_exchange_is_writable(exchange))
+        return 0;
+    if (PyBytes_CheckExact(data)) {
+        owner = Py_NewRef(data);
+        bytes = (struct hfa_bytes){PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data)};
+    } else {
+        kind = HFA_MESSAGE_TEXT;
+        if (hfa_str_is_ready(data) && PyUnicode_IS_COMPACT_ASCII(data)) {
+            owner = Py_NewRef(data);
+            bytes = (struct hfa_bytes){(const char *)PyUnicode_DATA(data),
+                                       (size_t)PyUnicode_GET_LENGTH(data)};
+        } else {
+            owner = PyUnicode_AsUTF8String(data);
+            if (owner == NULL)
+                return -1;
+            bytes = (struct hfa_bytes){PyBytes_AS_STRING(owner), (size_t)PyBytes_GET_SIZE(owner)};
+        }
+    }
+    enum hfa_status status = hfa_exchange_send_message(exchange, kind, bytes, owner);
+    hfa_server_object_output(call->server, HFA_OUTPUT_NOW);
     if (status == HFA_ERR_STATE)
         return raise_disconnected(call);
     return hfa_asgi_check(status) < 0 ? -1 : 1;

@@ -18,6 +18,8 @@
 #include "server_object.h"
 #include "status_line.h"
 #include "tls_settings.h"
+#include "waiter.h"
+#include "websocket_channel.h"
 
 static PyObject *raise_listener(const struct hfa_listener_error *error)
 {
@@ -270,9 +272,14 @@ static int find_task_type(struct hfa_state *state)
     if (asyncio == NULL)
         return -1;
     state->task_type = PyObject_GetAttrString(asyncio, "Task");
+    state->cancelled_error = PyObject_GetAttrString(asyncio, "CancelledError");
     Py_DECREF(asyncio);
     state->from_attributes_kwnames = PyTuple_Pack(1, state->str_from_attributes);
-    return state->task_type == NULL || state->from_attributes_kwnames == NULL ? -1 : 0;
+    state->context_kwnames = PyTuple_Pack(1, state->str_context);
+    return state->task_type == NULL || state->cancelled_error == NULL ||
+                   state->from_attributes_kwnames == NULL || state->context_kwnames == NULL
+               ? -1
+               : 0;
 }
 
 static int find_json(struct hfa_state *state)
@@ -384,6 +391,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 #undef HFA_VISIT_TYPE
     Py_VISIT(state->task_type);
     Py_VISIT(state->client_disconnected);
+    Py_VISIT(state->cancelled_error);
     return 0;
 }
 
@@ -394,6 +402,7 @@ static int module_clear(PyObject *module)
     hfa_dict_watch_end(state);
     hfa_free_list_close(&state->free_calls);
     hfa_free_list_close(&state->free_operations);
+    hfa_free_list_close(&state->free_waiters);
     hfa_free_list_close(&state->free_runs);
 #define HFA_CLEAR_TYPE(name, spec) Py_CLEAR(state->name##_type);
     HFA_TYPES(HFA_CLEAR_TYPE)
@@ -403,6 +412,8 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->json_dumps_options);
     Py_CLEAR(state->task_type);
     Py_CLEAR(state->client_disconnected);
+    Py_CLEAR(state->cancelled_error);
+    Py_CLEAR(state->context_kwnames);
     Py_CLEAR(state->empty_bytes);
     Py_CLEAR(state->response_started);
     Py_CLEAR(state->from_attributes_kwnames);

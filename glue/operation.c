@@ -3,7 +3,8 @@
 #include "await.h"
 #include "server_object.h"
 
-PyObject *hfa_operation_new(struct hfa_asgi_call *call, PyObject *message)
+PyObject *hfa_operation_new(struct hfa_asgi_call *call, const struct hfa_operation_kind *kind,
+                            PyObject *owner, PyObject *argument)
 {
     struct hfa_state *state = call->server->state;
     struct hfa_operation *operation =
@@ -12,21 +13,38 @@ PyObject *hfa_operation_new(struct hfa_asgi_call *call, PyObject *message)
     if (operation == NULL)
         return NULL;
     operation->call = (struct hfa_asgi_call *)Py_NewRef((PyObject *)call);
-    operation->message = Py_XNewRef(message);
-    operation->future = NULL;
-    operation->future_iterator = NULL;
+    operation->kind = kind;
+    operation->owner = Py_XNewRef(owner);
+    operation->argument = Py_XNewRef(argument);
+    operation->inner = NULL;
+    operation->waiter = NULL;
     operation->next = NULL;
     operation->link = NULL;
     operation->state = HFA_OPERATION_NEW;
-    operation->is_send = message != NULL;
+    operation->has_begun = false;
     PyObject_GC_Track(operation);
     return (PyObject *)operation;
 }
 
-static const char *name_of(const struct hfa_operation *operation)
+static int perform_receive(struct hfa_operation *operation, PyObject **result)
 {
-    return operation->is_send ? "send" : "receive";
+    return operation->call->is_websocket ? hfa_asgi_websocket_receive(operation->call, result)
+                                         : hfa_asgi_http_receive(operation->call, result);
 }
+
+static int perform_send(struct hfa_operation *operation, PyObject **result)
+{
+    int done = operation->call->is_websocket
+                   ? hfa_asgi_websocket_send(operation->call, operation->argument)
+                   : hfa_asgi_http_send(operation->call, operation->argument);
+
+    if (done == 1)
+        *result = Py_NewRef(Py_None);
+    return done;
+}
+
+const struct hfa_operation_kind hfa_operation_receive = {"receive", perform_receive};
+const struct hfa_operation_kind hfa_operation_send = {"send", perform_send};
 
 static void leave_queue(struct hfa_operation *operation)
 {
@@ -42,34 +60,31 @@ static void leave_queue(struct hfa_operation *operation)
 static void stop_waiting(struct hfa_operation *operation)
 {
     leave_queue(operation);
-    Py_CLEAR(operation->future_iterator);
-    Py_CLEAR(operation->future);
+    Py_CLEAR(operation->waiter);
 }
 
 /* Done, one way or the other: what it referred to may go. Leaves the current exception alone. */
 static void finish(struct hfa_operation *operation)
 {
     operation->state = HFA_OPERATION_DONE;
-    if (operation->future == NULL && operation->message == NULL)
+    if (operation->waiter == NULL && operation->argument == NULL && operation->owner == NULL &&
+        operation->inner == NULL)
         return;
     PyObject *exception = hfa_take_exception();
     stop_waiting(operation);
-    Py_CLEAR(operation->message);
+    Py_CLEAR(operation->argument);
+    Py_CLEAR(operation->owner);
+    Py_CLEAR(operation->inner);
     if (exception != NULL)
         hfa_raise_exception(exception);
 }
 
 static int start_waiting(struct hfa_operation *operation)
 {
-    struct hfa_asgi_call *call = operation->call;
-    struct hfa_state *state = call->server->state;
-    struct hfa_operation **end = &call->waiting;
+    struct hfa_operation **end = &operation->call->waiting;
 
-    operation->future = PyObject_CallMethodNoArgs(call->server->loop, state->str_create_future);
-    if (operation->future == NULL)
-        return -1;
-    operation->future_iterator = hfa_await_iterator(operation->future);
-    if (operation->future_iterator == NULL)
+    operation->waiter = hfa_waiter_new(operation->call->server);
+    if (operation->waiter == NULL)
         return -1;
     while (*end != NULL)
         end = &(*end)->next;
@@ -79,100 +94,75 @@ static int start_waiting(struct hfa_operation *operation)
     return 0;
 }
 
-/* Gives a future that is still awaited its result. */
-static int wake(const struct hfa_state *state, PyObject *future)
+/* Ends the waits; user code that runs meanwhile may begin others, which are not ended. */
+static void end_waits(struct hfa_asgi_call *call, void (*end)(struct hfa_waiter *))
 {
-    PyObject *done = PyObject_CallMethodNoArgs(future, state->str_done);
+    struct hfa_operation *waiting = call->waiting;
 
-    if (done == NULL)
-        return -1;
-    Py_DECREF(done);
-    if (done == Py_True)
-        return 0; /* cancelled, but not stepped yet */
-    PyObject *none = PyObject_CallMethodOneArg(future, state->str_set_result, Py_None);
-    if (none == NULL)
-        return -1;
-    Py_DECREF(none);
-    return 0;
+    call->waiting = NULL;
+    if (waiting != NULL)
+        waiting->link = &waiting;
+    while (waiting != NULL) {
+        struct hfa_operation *operation = waiting;
+        /* Owned: it may let the operation die. */
+        struct hfa_waiter *waiter = (struct hfa_waiter *)Py_NewRef((PyObject *)operation->waiter);
+        leave_queue(operation);
+        end(waiter);
+        Py_DECREF(waiter);
+    }
 }
 
 void hfa_operation_wake_all(struct hfa_asgi_call *call)
 {
-    while (call->waiting != NULL) {
-        struct hfa_operation *operation = call->waiting;
-        /* Owned: waking runs the loop's code, and may let the operation die. */
-        PyObject *future = Py_NewRef(operation->future);
-        leave_queue(operation);
-        if (wake(call->server->state, future) < 0)
-            PyErr_Clear(); /* the loop is closed: nobody will look again */
-        Py_DECREF(future);
-    }
+    if (call->waiting != NULL)
+        end_waits(call, hfa_waiter_wake);
+}
+
+void hfa_operation_step_all(struct hfa_asgi_call *call)
+{
+    if (call->waiting == NULL)
+        return;
+    Py_INCREF(call); /* its end may come with the step */
+    end_waits(call, hfa_waiter_step);
+    Py_DECREF(call);
 }
 
 static int perform(struct hfa_operation *operation, PyObject **result)
 {
-    struct hfa_asgi_call *call = operation->call;
-
-    if (!hfa_server_object_is_loop_thread(call->server)) {
+    if (!hfa_server_object_is_loop_thread(operation->call->server)) {
         PyErr_Format(PyExc_RuntimeError,
                      "%s() was awaited in another thread than the server's event loop; use "
                      "asyncio.run_coroutine_threadsafe()",
-                     name_of(operation));
+                     operation->kind->name);
         return -1;
     }
-    if (!operation->is_send)
-        return call->is_websocket ? hfa_asgi_websocket_receive(call, result)
-                                  : hfa_asgi_http_receive(call, result);
-    int done = call->is_websocket ? hfa_asgi_websocket_send(call, operation->message)
-                                  : hfa_asgi_http_send(call, operation->message);
-    if (done == 1)
-        *result = Py_NewRef(Py_None);
-    return done;
+    return operation->kind->perform(operation, result);
+}
+
+/* What it has been left to was stepped, with this outcome. */
+static PySendResult after_inner(struct hfa_operation *operation, PySendResult outcome)
+{
+    if (outcome == PYGEN_NEXT)
+        operation->state = HFA_OPERATION_WAITING;
+    else
+        finish(operation);
+    return outcome;
 }
 
 /* Works on until it is done or has to wait. */
 static PySendResult proceed(struct hfa_operation *operation, PyObject **result)
 {
-    for (;;) {
-        operation->state = HFA_OPERATION_RUNNING;
-        int done = perform(operation, result);
-        if (done != 0) {
-            finish(operation);
-            return done == 1 ? PYGEN_RETURN : PYGEN_ERROR;
-        }
-        if (start_waiting(operation) < 0)
-            break;
-        PySendResult outcome = PyIter_Send(operation->future_iterator, Py_None, result);
-        if (outcome == PYGEN_NEXT) {
-            operation->state = HFA_OPERATION_WAITING;
-            return PYGEN_NEXT;
-        }
-        if (outcome == PYGEN_ERROR)
-            break;
-        Py_CLEAR(*result);
-        stop_waiting(operation);
-    }
-    finish(operation);
-    return PYGEN_ERROR;
-}
-
-/* The future that it waits for has been stepped, with this outcome. */
-static PySendResult after_wait(struct hfa_operation *operation, PySendResult outcome,
-                               PyObject *value, PyObject **result)
-{
-    *result = NULL;
-    if (outcome == PYGEN_NEXT) {
+    operation->state = HFA_OPERATION_RUNNING;
+    int done = perform(operation, result);
+    if (done == 2)
+        return after_inner(operation, PyIter_Send(operation->inner, Py_None, result));
+    if (done == 0 && start_waiting(operation) == 0) {
         operation->state = HFA_OPERATION_WAITING;
-        *result = value;
+        *result = Py_NewRef((PyObject *)operation->waiter);
         return PYGEN_NEXT;
     }
-    if (outcome == PYGEN_ERROR) {
-        finish(operation);
-        return PYGEN_ERROR;
-    }
-    Py_DECREF(value);
-    stop_waiting(operation);
-    return proceed(operation, result);
+    finish(operation);
+    return done == 1 ? PYGEN_RETURN : PYGEN_ERROR;
 }
 
 /* False with an exception set when the coroutine cannot be stepped now. */
@@ -190,7 +180,6 @@ static bool can_step(const struct hfa_operation *operation)
 static PySendResult operation_send(PyObject *self, PyObject *value, PyObject **result)
 {
     struct hfa_operation *operation = (struct hfa_operation *)self;
-    PyObject *stepped = NULL;
 
     *result = NULL;
     if (!can_step(operation))
@@ -202,8 +191,14 @@ static PySendResult operation_send(PyObject *self, PyObject *value, PyObject **r
         return PYGEN_ERROR;
     }
     operation->state = HFA_OPERATION_RUNNING;
-    PySendResult outcome = PyIter_Send(operation->future_iterator, value, &stepped);
-    return after_wait(operation, outcome, stepped, result);
+    if (operation->inner != NULL)
+        return after_inner(operation, PyIter_Send(operation->inner, value, result));
+    int status = hfa_waiter_result(operation->waiter);
+    stop_waiting(operation);
+    if (status > 0)
+        return proceed(operation, result);
+    finish(operation);
+    return PYGEN_ERROR;
 }
 
 static PyObject *operation_next(PyObject *self)
@@ -225,19 +220,18 @@ static PyObject *method_send(PyObject *self, PyObject *value)
 static PyObject *method_throw(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     struct hfa_operation *operation = (struct hfa_operation *)self;
-    PyObject *stepped = NULL;
     PyObject *result = NULL;
 
     if (!hfa_await_can_throw(count) || !can_step(operation))
         return NULL;
-    if (operation->state == HFA_OPERATION_NEW) {
+    if (operation->inner == NULL) {
         hfa_await_set_thrown(args, count);
         finish(operation);
         return NULL;
     }
     operation->state = HFA_OPERATION_RUNNING;
-    PySendResult outcome = hfa_await_throw(operation->future_iterator, args, count, &stepped);
-    outcome = after_wait(operation, outcome, stepped, &result);
+    PySendResult outcome = hfa_await_throw(operation->inner, args, count, &result);
+    outcome = after_inner(operation, outcome);
     return hfa_await_step_result(outcome, result);
 }
 
@@ -251,8 +245,8 @@ static PyObject *method_close(PyObject *self, PyObject *unused)
         Py_RETURN_NONE;
     if (!can_step(operation))
         return NULL;
-    if (operation->state == HFA_OPERATION_WAITING)
-        closed = hfa_await_close(operation->future_iterator);
+    if (operation->inner != NULL)
+        closed = hfa_await_close(operation->inner);
     finish(operation);
     if (closed < 0)
         return NULL;
@@ -262,7 +256,7 @@ static PyObject *method_close(PyObject *self, PyObject *unused)
 static PyObject *get_name(PyObject *self, void *unused)
 {
     (void)unused;
-    return PyUnicode_FromString(name_of((struct hfa_operation *)self));
+    return PyUnicode_FromString(((struct hfa_operation *)self)->kind->name);
 }
 
 static PyObject *get_await(PyObject *self, void *unused)
@@ -270,7 +264,9 @@ static PyObject *get_await(PyObject *self, void *unused)
     struct hfa_operation *operation = (struct hfa_operation *)self;
 
     (void)unused;
-    return Py_NewRef(operation->future == NULL ? Py_None : operation->future);
+    if (operation->inner != NULL)
+        return Py_NewRef(operation->inner);
+    return Py_NewRef(operation->waiter == NULL ? Py_None : (PyObject *)operation->waiter);
 }
 
 static PyObject *get_running(PyObject *self, void *unused)
@@ -285,9 +281,10 @@ static int operation_traverse(PyObject *self, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(operation->call);
-    Py_VISIT(operation->message);
-    Py_VISIT(operation->future);
-    Py_VISIT(operation->future_iterator);
+    Py_VISIT(operation->owner);
+    Py_VISIT(operation->argument);
+    Py_VISIT(operation->inner);
+    Py_VISIT(operation->waiter);
     return 0;
 }
 
@@ -303,7 +300,7 @@ static void warn_never_awaited(const struct hfa_operation *operation)
     PyObject *exception = hfa_take_exception();
 
     if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%s' was never awaited",
-                         name_of(operation)) < 0)
+                         operation->kind->name) < 0)
         PyErr_WriteUnraisable(NULL);
     if (exception != NULL)
         hfa_raise_exception(exception);
@@ -333,13 +330,13 @@ static PyMethodDef operation_methods[] = {
 static PyGetSetDef operation_getset[] = {
     {"__name__", get_name, NULL, NULL, NULL},
     {"__qualname__", get_name, NULL, NULL, NULL},
-    {"cr_await", get_await, NULL, "The future that it waits for, or None.", NULL},
+    {"cr_await", get_await, NULL, "What it waits for, or None.", NULL},
     {"cr_running", get_running, NULL, "Whether it is being stepped.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot operation_slots[] = {
-    {Py_tp_doc, "A coroutine: one receive() or send() of an ASGI application."},
+    {Py_tp_doc, "A coroutine: one operation on a request or WebSocket."},
     {Py_tp_dealloc, operation_dealloc},
     {Py_tp_traverse, operation_traverse},
     {Py_tp_clear, operation_clear},

@@ -336,8 +336,11 @@ static bool read_plan(PyObject *from, const struct hfa_state *state, struct hfa_
         !read_optional(from, "validate_json", &plan->validate_json) || !read_frames(from, plan) ||
         !read_response(from, plan) || !read_object(from, "info", &plan->info) ||
         !read_object(from, "overrides_of", &plan->overrides_of) ||
-        !read_guards(from, state, &plan->guards))
+        !read_bool(from, "is_websocket", &plan->is_websocket) ||
+        !read_optional(from, "channel", &plan->channel) || !read_guards(from, state, &plan->guards))
         return false;
+    /* From its first step on it is a call, which the connection's news go to. */
+    plan->needs_request = plan->is_websocket;
     if (plan->overrides_of != Py_None && !PyDict_CheckExact(plan->overrides_of)) {
         PyErr_SetString(PyExc_TypeError, "overrides_of has to be a dict, or None");
         return false;
@@ -539,6 +542,7 @@ static int plan_clear(PyObject *self)
     Py_CLEAR(plan->to_json);
     Py_CLEAR(plan->to_json_kwnames);
     Py_CLEAR(plan->to_json_values);
+    Py_CLEAR(plan->channel);
     Py_CLEAR(plan->make_response);
     Py_CLEAR(plan->info);
     Py_CLEAR(plan->overrides_of);

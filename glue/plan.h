@@ -129,6 +129,8 @@ struct hfa_plan {
     unsigned cache_count;
     unsigned entry_count; /* frames that yield */
     bool needs_request;   /* some frame takes the Request or the connection */
+    bool is_websocket;    /* the request is a WebSocket's; the endpoint's result is nobody's */
+    PyObject *channel;    /* owned: of a WebSocket, see websocket_channel.h; or NULL */
     bool starts_async;
     bool is_endpoint_async;
 

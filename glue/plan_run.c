@@ -5,6 +5,7 @@
 #include "scope.h"
 #include "server_object.h"
 #include "task.h"
+#include "websocket_channel.h"
 
 struct hfa_exchange *hfa_run_exchange(const struct hfa_run *run)
 {
@@ -113,6 +114,10 @@ int hfa_run_need_request(struct hfa_run *run)
         run->body == NULL || run->body == run->body_bytes ? Py_False : Py_True,
         has_form ? run->body : Py_None, run->form == NULL ? Py_False : Py_True, NULL);
     Py_DECREF(params);
+    if (run->request != NULL && run->plan->channel != NULL &&
+        hfa_websocket_channel_open(run->call, run->request, run->plan->channel, run->receive,
+                                   run->send) < 0)
+        return -1;
     return run->request == NULL ? -1 : hfa_run_show_exits(run);
 }
 
@@ -233,14 +238,20 @@ static enum hfa_progress proceed(struct hfa_run *run)
             progress = hfa_run_call_step(run);
             break;
         case HFA_RUN_RESPONDS:
-            status = hfa_run_respond(run);
+            if (run->plan->is_websocket)
+                run->phase = HFA_RUN_LEAVES_EARLY; /* there is nothing to answer with */
+            else
+                status = hfa_run_respond(run);
             break;
         case HFA_RUN_LEAVES_EARLY:
         case HFA_RUN_LEAVES:
             progress = hfa_run_leave_step(run);
             break;
         case HFA_RUN_SENDS:
-            status = hfa_run_send_response(run, run->response);
+            if (run->plan->is_websocket)
+                run->phase = HFA_RUN_SENT;
+            else
+                status = hfa_run_send_response(run, run->response);
             break;
         case HFA_RUN_STARTED:
             status = hfa_run_send_body(run);

@@ -356,7 +356,7 @@ int hfa_run_caught(struct hfa_run *run)
     const struct hfa_hooks *hooks = &run->application->hooks;
     bool is_early = run->phase == HFA_RUN_THROWS_EARLY;
 
-    if (is_early ? run->has_response : run->is_awaited) {
+    if (run->plan->is_websocket || (is_early ? run->has_response : run->is_awaited)) {
         run->phase = is_early ? HFA_RUN_SENDS : HFA_RUN_UNWINDS;
         return 0;
     }

@@ -89,7 +89,8 @@ enum hfa_progress hfa_run_fail(struct hfa_run *run)
         run->response_started = true;
     if (!is_exception)
         return HFA_PROGRESS_DONE;
-    if (!run->response_started && !run->is_answered) {
+    /* A WebSocket's handlers need it, and what they return is a denial of its handshake. */
+    if (!run->response_started && !run->is_answered && !run->plan->is_websocket) {
         run->is_answered = true;
         int outcome = answer_by_default(run);
         if (outcome < 0)

@@ -22,7 +22,7 @@ static void on_request(struct hfa_app *app, struct hfa_exchange *exchange)
 
     if (server->is_closing)
         hfa_exchange_release(exchange);
-    else if (server->application == NULL || exchange->request.is_websocket ||
+    else if (server->application == NULL ||
              !hfa_application_serve(server->application, server, exchange))
         hfa_asgi_call_start(server, exchange);
 }
@@ -47,7 +47,7 @@ static void on_news(struct hfa_app *app, struct hfa_exchange *exchange)
     if (run != NULL)
         hfa_run_on_body(run);
     else
-        hfa_asgi_call_wake(exchange->app_data);
+        hfa_asgi_call_step(exchange->app_data);
 }
 
 static void on_disconnect(struct hfa_app *app, struct hfa_exchange *exchange)

@@ -102,6 +102,14 @@
     X(dependency_overrides, "dependency_overrides")                                                \
     X(status_code, "status_code")                                                                  \
     X(raw_headers, "raw_headers")                                                                  \
+    X(application_state, "application_state")                                                      \
+    X(client_state, "client_state")                                                                \
+    X(_receive, "_receive")                                                                        \
+    X(receive, "receive")                                                                          \
+    X(_send, "_send")                                                                              \
+    X(send, "send")                                                                                \
+    X(loads, "loads")                                                                              \
+    X(dumps, "dumps")                                                                              \
     X(background, "background")                                                                    \
     X(__aenter__, "__aenter__")                                                                    \
     X(__aexit__, "__aexit__")                                                                      \
@@ -114,6 +122,8 @@
     X(server, hfa_server_object_spec)                                                              \
     X(call, hfa_asgi_call_spec)                                                                    \
     X(operation, hfa_operation_spec)                                                               \
+    X(waiter, hfa_waiter_spec)                                                                     \
+    X(channel, hfa_websocket_channel_spec)                                                         \
     X(pool, hfa_pool_object_spec)                                                                  \
     X(router, hfa_router_object_spec)                                                              \
     X(plan, hfa_plan_spec)                                                                         \
@@ -128,6 +138,8 @@ struct hfa_state {
     HFA_TYPES(HFA_DECLARE_TYPE)
 #undef HFA_DECLARE_TYPE
     PyObject *task_type;           /* asyncio.Task */
+    PyObject *cancelled_error;     /* asyncio.CancelledError */
+    PyObject *context_kwnames;     /* ("context",) */
     PyObject *client_disconnected; /* an OSError: send() to a WebSocket that is gone */
     PyObject *empty_bytes;
     PyObject *response_started; /* a message that stands for one that needs no sending any more */
@@ -139,6 +151,7 @@ struct hfa_state {
     struct hfa_header_names header_names;
     struct hfa_free_list free_calls;
     struct hfa_free_list free_operations;
+    struct hfa_free_list free_waiters;
     int dict_watcher;       /* of watched dictionaries; -1: there was none to have */
     struct hfa_pool *pools; /* that are not freed: they end with the interpreter */
     bool stops_pools;       /* at the interpreter's exit */

@@ -17,7 +17,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import Receive, Scope, Send
 
 from . import _core, _route_compiler, _route_paths
-from ._fastapi import Unknown, applications, handlers, hooks, routes, stages
+from ._fastapi import Unknown, applications, handlers, hooks, routes, stages, websockets
 from ._fastapi.routes import EffectiveRoute
 
 
@@ -31,6 +31,7 @@ class Verdict:
         name: of the endpoint, or of the kind of route.
         reason: why it is left to FastAPI's own code; None: it is compiled.
         is_mount: whether it is a mount, whose application answers.
+        is_websocket: whether it is a route for WebSockets.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Verdict:
     name: str
     reason: str | None
     is_mount: bool
+    is_websocket: bool
 
 
 def _name_of(route: EffectiveRoute) -> str:
@@ -56,6 +58,7 @@ def _verdict(route: EffectiveRoute, reason: str | None) -> Verdict:
         name=_name_of(route),
         reason=reason,
         is_mount=routes.is_mount(route.route),
+        is_websocket=routes.is_websocket_route(route.route),
     )
 
 
@@ -63,6 +66,8 @@ def _spec(route: EffectiveRoute) -> tuple[Any, ...]:
     """How the core's router finds a route; raises OpaquePath."""
     if route.is_api_route or routes.is_plain_route(route.route):
         return _route_paths.route_spec(route.effective)
+    if routes.is_websocket_route(route.route):
+        return _route_paths.websocket_spec(route.effective, websockets.METHOD)
     if routes.is_mount(route.route):
         return _route_paths.mount_spec(route.effective)
     raise _route_paths.OpaquePath("only the route itself can tell what it matches")
@@ -150,11 +155,7 @@ class CompiledApplication:
             self._failure = str(unknown)
             guards = ()
         router = self.app.router
-        found = [
-            each
-            for each in routes.effective_routes(router)
-            if not routes.is_websocket_route(each.route)
-        ]
+        found = list(routes.effective_routes(router))
         specs: list[tuple[Any, ...]] = []
         plans: list[Any] = []
         self._routes = found
@@ -217,16 +218,21 @@ class CompiledApplication:
         if self._failure is not None:
             return None, self._failure
         provider = None
+        is_websocket = websockets.is_api_websocket_route(route.route)
+        describe = _route_compiler.describe_websocket if is_websocket else _route_compiler.describe
         try:
-            if not route.is_api_route:
+            if is_websocket:
+                state = websockets.websocket_state(route.effective.app)
+            elif route.is_api_route:
+                state = handlers.handler_state(route.effective.app)
+            else:
                 raise Unknown(routes.kind_of(route.route))
-            state = handlers.handler_state(route.effective.app)
             provider = state["dependency_overrides_provider"]
             holder = vars(provider) if provider is not None else None
             overrides = getattr(provider, "dependency_overrides", None) or {}
             if holder is not None and type(holder.get("dependency_overrides")) is not dict:
                 raise Unknown("dependency_overrides is no dict")
-            description = _route_compiler.describe(
+            description = describe(
                 app=self.app,
                 router=self.app.router,
                 route=route,
@@ -244,7 +250,7 @@ class CompiledExceptionMiddleware(ExceptionMiddleware):
     compiled: CompiledApplication
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
-        if scope["type"] == "http":
+        if scope["type"] in ("http", "websocket"):
             answering = self.compiled.enter(scope, receive, send)
             if answering is not None:
                 return answering

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import _pydantic_schema, _route_paths
-from ._fastapi import Unknown, applications, dependants, exit_stacks, forms, handlers, responses
+from ._fastapi import (
+    Unknown,
+    applications,
+    dependants,
+    exit_stacks,
+    forms,
+    handlers,
+    responses,
+    websockets,
+)
 from ._fastapi.route_info import RouteInfo
 from ._fastapi.routes import EffectiveRoute, form_limit_guards, form_limits_of
 
@@ -109,6 +118,8 @@ class Plan:
     form_limits: forms.Limits = (0, 0, 0)
     form_limit_sources: tuple[dict[str, int], ...] = ()
     spool_max_size: int = 0
+    is_websocket: bool = False
+    channel: Any = None
 
 
 @dataclass(slots=True)
@@ -119,6 +130,7 @@ class _Building:
     embeds_body: bool
     is_form: bool
     path_names: tuple[str, ...]
+    is_websocket: bool = False
     frames: list[Frame] = field(default_factory=list)
     cache_slots: dict[Any, int] = field(default_factory=dict)
     guards: list[tuple[Any, str, Any]] = field(default_factory=list)
@@ -256,7 +268,14 @@ def _add_frame(
     building: _Building, dependant: Any, call: Any, original_call: Any, is_async: bool
 ) -> int:
     """Add the frames of a dependant's dependencies, then its own; return its index."""
-    if dependant.websocket_param_name:
+    connection = dependant.request_param_name
+    if building.is_websocket:
+        if connection:
+            raise Unknown("a dependency takes a Request, which a WebSocket has none of")
+        if dependant.body_params:
+            raise Unknown("a dependency takes a body, which a WebSocket has none of")
+        connection = dependant.websocket_param_name
+    elif dependant.websocket_param_name:
         raise Unknown("a dependency takes a WebSocket")
     names: list[str] = []
     first = len(building.frames)
@@ -267,7 +286,7 @@ def _add_frame(
     frame = Frame(call, call, original_call, dependant, is_async)
     _add_parameters(building, frame, names)
     frame.connection_slot = _slot(names, dependant.http_connection_param_name)
-    frame.request_slot = _slot(names, dependant.request_param_name)
+    frame.request_slot = _slot(names, connection)
     frame.background_slot = _slot(names, dependant.background_tasks_param_name)
     frame.response_slot = _slot(names, dependant.response_param_name)
     frame.scopes_slot = _slot(names, dependant.security_scopes_param_name)
@@ -352,6 +371,76 @@ def _response_shape(model_field: Any, options: dict[str, Any]) -> tuple[Any, ...
     return _shape(model_field, by_alias=bool(options["by_alias"]))
 
 
+def _path_params(effective: Any) -> list[_route_paths.Parameter]:
+    path_params = [
+        token
+        for token in _route_paths.parse_path(effective.path, effective.param_convertors)
+        if isinstance(token, _route_paths.Parameter)
+    ]
+    if len(path_params) > _PATH_PARAMS_MAX:
+        raise Unknown(f"its path has more than {_PATH_PARAMS_MAX} parameters")
+    return path_params
+
+
+def describe_websocket(
+    *,
+    app: Any,
+    router: Any,
+    route: EffectiveRoute,
+    overrides_of: dict[str, Any] | None,
+    overrides: dict[Any, Any],
+) -> Plan:
+    """Describe what FastAPI would do for a connection to a WebSocket route.
+
+    Args:
+        app: the application.
+        router: the router that is searched.
+        route: the route, as the router's scan meets it.
+        overrides_of: the dictionary whose `dependency_overrides` count, or None.
+        overrides: what is in there now.
+
+    Raises:
+        Unknown: something has no native equivalent; the text says what.
+    """
+    if not websockets.is_api_websocket_route(route.route):
+        raise Unknown("it is no FastAPI route, or matches in a way of its own")
+    effective = route.effective
+    state = websockets.websocket_state(effective.app)
+    dependant = state["dependant"]
+    if not dependants.is_coroutine(dependant.call):
+        raise Unknown("its endpoint is no coroutine function")
+    path_params = _path_params(effective)
+    building = _Building(
+        overrides, False, False, tuple(each.name for each in path_params), is_websocket=True
+    )
+    building.guards.append((effective, "app", effective.app))
+    building.guards.append((dependant, "call", dependant.call))
+    _add_frame(building, dependant, dependant.call, dependant.call, True)
+    return Plan(
+        frames=tuple(building.frames),
+        cache_count=max(1, len(building.cache_slots)),
+        path_names=building.path_names,
+        path_kinds=tuple(_PATH_KINDS[each.convertor] for each in path_params),
+        body=NO_BODY,
+        strict_content_type=True,
+        validate_json=None,
+        respond=ENCODE,
+        status_code=0,
+        response_field=None,
+        response_validate=None,
+        response_shape=None,
+        to_json=None,
+        to_json_kwnames=(),
+        to_json_values=(),
+        make_response=None,
+        info=RouteInfo(app, router, route, state, tuple(building.cache_slots)),
+        overrides_of=overrides_of,
+        guards=tuple(building.guards),
+        is_websocket=True,
+        channel=websockets.channel(),
+    )
+
+
 def describe(
     *,
     app: Any,
@@ -383,13 +472,7 @@ def describe(
     is_form = body_field is not None and bool(state["is_body_form"])
     if is_form and (problem := forms.problem()) is not None:
         raise Unknown(problem)
-    path_params = [
-        token
-        for token in _route_paths.parse_path(effective.path, effective.param_convertors)
-        if isinstance(token, _route_paths.Parameter)
-    ]
-    if len(path_params) > _PATH_PARAMS_MAX:
-        raise Unknown(f"its path has more than {_PATH_PARAMS_MAX} parameters")
+    path_params = _path_params(effective)
     building = _Building(
         overrides, state["embed_body_fields"], is_form, tuple(each.name for each in path_params)
     )

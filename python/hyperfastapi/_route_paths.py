@@ -113,6 +113,23 @@ def _regex(parameter: Parameter) -> str:
     return _REGEXES[parameter.convertor]
 
 
+def websocket_spec(route: Templated, method: str) -> RouteSpec:
+    """The specification of a WebSocket route.
+
+    Parameters:
+        route: a route whose `matches` is Starlette's or FastAPI's own.
+        method: what stands for a method.
+
+    Raises:
+        OpaquePath: only the route itself can tell what it matches.
+    """
+    tokens = parse_path(route.path, route.param_convertors)
+    _check_regex(route, tokens)
+    spec = ("path", tokens, (method,))
+    _check_spec(spec)
+    return spec
+
+
 def route_spec(route: TemplatedRoute) -> RouteSpec:
     """The specification of a route.
 

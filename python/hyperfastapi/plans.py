@@ -23,7 +23,7 @@ class Part:
     """A route, mount or middleware of an application.
 
     Attributes:
-        kind: ``"route"``, ``"mount"`` or ``"middleware"``.
+        kind: ``"route"``, ``"websocket"``, ``"mount"`` or ``"middleware"``.
         path: the path template of a route or mount; empty for middleware.
         methods: the methods of a route, sorted; empty: any, or not by method.
         name: of the endpoint or class.
@@ -78,6 +78,12 @@ def _compiled_of(app: Any) -> Any:
     return _compiled.prepare(app)
 
 
+def _kind(verdict: Any) -> str:
+    if verdict.is_mount:
+        return "mount"
+    return "websocket" if verdict.is_websocket else "route"
+
+
 def explain(app: Any) -> Explanation:
     """Tell what is native.
 
@@ -97,7 +103,7 @@ def explain(app: Any) -> Explanation:
         )
     routes = tuple(
         Part(
-            kind="mount" if each.is_mount else "route",
+            kind=_kind(each),
             path=each.path,
             methods=each.methods,
             name=each.name,

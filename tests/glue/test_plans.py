@@ -345,3 +345,42 @@ def test_a_body_in_pieces_is_one_body(app: fastapi.FastAPI) -> None:
             "/", "POST", json.dumps(numbers).encode(), **{"content-type": "application/json"}
         )
     assert (status, total) == (200, sum(numbers))
+
+
+def test_a_websocket_route_is_compiled(app: fastapi.FastAPI) -> None:
+    def number(q: int) -> int:
+        return q
+
+    @app.websocket("/ws")
+    async def endpoint(websocket: fastapi.WebSocket, value: int = Depends(number)) -> None:
+        await websocket.accept()
+        direct.append("receive_text" in vars(websocket))
+        await websocket.send_text(str(value))
+        await websocket.close()
+
+    @app.websocket("/sync")
+    def sync(websocket: fastapi.WebSocket) -> None:
+        """Its result cannot be awaited."""
+
+    direct: list[bool] = []
+    parts = {part.path: part for part in plans.explain(app).routes}
+    assert (parts["/ws"].kind, parts["/ws"].reason) == ("websocket", None)
+    assert parts["/sync"].reason == "its endpoint is no coroutine function"
+    with ThreadServer(app) as server:
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
+        handshake = {
+            "connection": "upgrade",
+            "upgrade": "websocket",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        with closing(connection):
+            connection.request("GET", "/ws")
+            assert connection.getresponse().read() == b'{"detail":"Not Found"}'
+            connection.request("GET", "/ws?q=5", headers=handshake)
+            wire = connection.sock.makefile("rb")
+            while wire.readline() != b"\r\n":
+                pass
+            assert wire.read(7) == b"\x81\x015\x88\x02\x03\xe8"
+    assert plans.counters(app).compiled == 1
+    assert direct == [True]

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi.dependencies import utils
-from fastapi.exceptions import RequestValidationError, ResponseValidationError
+from fastapi.exceptions import (
+    RequestValidationError,
+    ResponseValidationError,
+    WebSocketRequestValidationError,
+)
 from pydantic_core import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -36,6 +40,10 @@ def request_error(
     errors: list[Any], body: Any, info: RouteInfo, method: str, root_path: str
 ) -> Exception:
     """Make the exception for invalid parameters."""
+    if info.is_websocket:
+        return WebSocketRequestValidationError(
+            errors, endpoint_ctx=endpoint_context(info, "WS", root_path)
+        )
     return RequestValidationError(
         errors, body=body, endpoint_ctx=endpoint_context(info, method, root_path)
     )

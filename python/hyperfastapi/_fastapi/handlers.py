@@ -13,18 +13,20 @@ from starlette.responses import JSONResponse
 from . import Unknown
 
 
-def _inner_code(function: Callable[..., Any], name: str) -> CodeType | None:
+def inner_code(function: Callable[..., Any], name: str) -> CodeType | None:
+    """Return the code of a function that another one makes; None: it makes no such function."""
     for constant in cast(FunctionType, function).__code__.co_consts:
         if isinstance(constant, CodeType) and constant.co_name == name:
             return constant
     return None
 
 
-_REQUEST_RESPONSE = _inner_code(routing.request_response, "app")
-_REQUEST_HANDLER = _inner_code(routing.get_request_handler, "app")
+_REQUEST_RESPONSE = inner_code(routing.request_response, "app")
+_REQUEST_HANDLER = inner_code(routing.get_request_handler, "app")
 
 
-def _closure(function: FunctionType) -> dict[str, Any]:
+def closure(function: FunctionType) -> dict[str, Any]:
+    """Return the variables that a function has from around it, by name."""
     cells = function.__closure__ or ()
     return {
         name: cell.cell_contents
@@ -48,10 +50,10 @@ def handler_state(app: Any) -> dict[str, Any]:
         if type(app).__name__ == "RequestBodyLimitMiddleware":
             raise Unknown("it has a max_body_size")
         raise Unknown("something wraps the application of the route")
-    handler = _closure(app).get("f")
+    handler = closure(app).get("f")
     if not isinstance(handler, FunctionType) or handler.__code__ is not _REQUEST_HANDLER:
         raise Unknown("the route has a handler of its own")
-    return _closure(handler)
+    return closure(handler)
 
 
 def is_default_json(state: dict[str, Any]) -> bool:

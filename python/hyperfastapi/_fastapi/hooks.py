@@ -23,6 +23,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from . import errors, exit_stacks, forms, parameters, responses
 from .applications import FastAPI, own_middleware
@@ -104,8 +105,8 @@ class Hooks:
         is_parsed: bool,
         form: Any,
         is_form_read: bool,
-    ) -> Request:
-        """Make the `Request` of a route's handler, with its scope as FastAPI's router leaves it."""
+    ) -> Request | WebSocket:
+        """Make what a route's handler has, with its scope as FastAPI's router leaves it."""
         middleware = self._middleware
         scope["app"] = self._app
         scope["starlette.exception_handlers"] = (
@@ -124,6 +125,10 @@ class Hooks:
         if route.context is not None:
             scope["fastapi"]["included_router"] = route.included_by
             scope["fastapi"]["effective_route_context"] = route.context
+        scope["fastapi_inner_astack"] = AsyncExitStack()
+        scope["fastapi_function_astack"] = AsyncExitStack()
+        if info.is_websocket:
+            return WebSocket(scope, receive, send)
         request = Request(scope, receive, send)
         if body is not None:
             request._body = body
@@ -133,8 +138,6 @@ class Hooks:
         if form is not None:
             request._form = form
             request._stream_consumed = is_form_read
-        scope["fastapi_inner_astack"] = AsyncExitStack()
-        scope["fastapi_function_astack"] = AsyncExitStack()
         return request
 
     def default_answer(self, exc: Exception) -> Response | None:
@@ -216,7 +219,8 @@ class Hooks:
         )
         inner: ASGIApp = wrap_app_handling_exceptions(app, request)
         middle = exit_stacks.inside_middleware(inner)
-        outer = wrap_app_handling_exceptions(middle, Request(scope, receive, send))
+        kind = WebSocket if scope["type"] == "websocket" else Request
+        outer = wrap_app_handling_exceptions(middle, kind(scope, receive, send))
         await outer(scope, receive, send)
 
     async def bare_stack(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,7 +8,7 @@ from fastapi import routing
 from fastapi.dependencies.models import Dependant
 
 from .applications import FastAPI
-from .routes import EffectiveRoute, form_limits_of
+from .routes import EffectiveRoute, form_limits_of, is_websocket_route
 
 _routing: Any = routing
 
@@ -30,6 +30,7 @@ class RouteInfo:
         "dependant",
         "embeds",
         "form_limits",
+        "is_websocket",
         "provider",
         "route",
         "router",
@@ -51,6 +52,7 @@ class RouteInfo:
         self.provider = state["dependency_overrides_provider"]
         self.cache_keys = cache_keys
         self.form_limits = form_limits_of(router, route, state)
+        self.is_websocket = is_websocket_route(route.route)
 
 
 def endpoint_context(info: RouteInfo, method: str, root_path: str) -> Any:

@@ -164,7 +164,7 @@ def kind_of(route: BaseRoute) -> str:
     """Say what a route that is not FastAPI's own is."""
     if is_mount(route):
         return "the application that is mounted there answers"
-    if is_plain_route(route):
+    if is_plain_route(route) or type(route) is WebSocketRoute:
         return "it is a route of Starlette's"
     return f"{type(route).__name__} matches or answers in a way of its own"
 

@@ -1,0 +1,474 @@
+#include "websocket_channel.h"
+
+#include "await.h"
+#include "operation.h"
+#include "server_object.h"
+
+#define CODE_ABNORMAL 1006
+
+enum channel_method {
+    METHOD_RECEIVE_TEXT,
+    METHOD_RECEIVE_BYTES,
+    METHOD_RECEIVE_JSON,
+    METHOD_SEND_TEXT,
+    METHOD_SEND_BYTES,
+    METHOD_SEND_JSON,
+    METHOD_COUNT,
+};
+
+struct hfa_websocket_channel {
+    PyObject_HEAD struct hfa_asgi_call *call; /* owned */
+    PyObject *websocket;                      /* owned until the end */
+    PyObject *fields;                         /* owned: its __dict__ */
+    PyObject *receive, *send;                 /* owned: the call's, as they were given to it */
+    PyObject *connected, *disconnected;       /* owned: members of WebSocketState */
+    PyObject *disconnect;                     /* owned: WebSocketDisconnect */
+    PyObject *json;                           /* owned: the module */
+    PyObject *dumps_kwnames, *separators;     /* owned: json.dumps()' arguments */
+    PyObject *originals[METHOD_COUNT];        /* owned: the class's functions */
+    PyObject *methods[METHOD_COUNT];          /* owned until the end: what lies in `fields` */
+};
+
+static const char *const names[METHOD_COUNT] = {
+    "receive_text", "receive_bytes", "receive_json", "send_text", "send_bytes", "send_json",
+};
+
+/* --- States ------------------------------------------------------------------------------------
+ */
+
+static PyObject *field(const struct hfa_websocket_channel *channel, PyObject *name)
+{
+    PyObject *value = PyDict_GetItemWithError(channel->fields, name); /* borrowed */
+
+    if (value == NULL)
+        PyErr_Clear();
+    return value;
+}
+
+/* The class's receive() would do nothing but await the call's. */
+static bool may_receive(const struct hfa_websocket_channel *channel)
+{
+    const struct hfa_state *state = channel->call->server->state;
+
+    return channel->fields != NULL &&
+           field(channel, state->str_application_state) == channel->connected &&
+           field(channel, state->str_client_state) == channel->connected &&
+           field(channel, state->str__receive) == channel->receive &&
+           field(channel, state->str_receive) == NULL;
+}
+
+static bool may_send(const struct hfa_websocket_channel *channel)
+{
+    const struct hfa_state *state = channel->call->server->state;
+
+    return channel->fields != NULL &&
+           field(channel, state->str_application_state) == channel->connected &&
+           field(channel, state->str__send) == channel->send &&
+           field(channel, state->str_send) == NULL;
+}
+
+static int set_field(struct hfa_websocket_channel *channel, PyObject *name, PyObject *value)
+{
+    return channel->fields == NULL ? 0 : PyDict_SetItem(channel->fields, name, value);
+}
+
+/* --- Operations --------------------------------------------------------------------------------
+ */
+
+static struct hfa_websocket_channel *channel_of(const struct hfa_operation *operation)
+{
+    return (struct hfa_websocket_channel *)operation->owner;
+}
+
+/* Leaves the operation to the class's coroutine function. */
+static int delegate(struct hfa_operation *operation, enum channel_method method)
+{
+    struct hfa_websocket_channel *channel = channel_of(operation);
+    PyObject *coroutine = PyObject_CallFunctionObjArgs(
+        channel->originals[method], channel->websocket, operation->argument, NULL);
+
+    if (coroutine == NULL)
+        return -1;
+    operation->inner = hfa_await_iterator(coroutine);
+    Py_DECREF(coroutine);
+    return operation->inner == NULL ? -1 : 2;
+}
+
+/* Raises what the class's method makes of an event that has not the data that it wants. */
+static int raise_for_event(struct hfa_websocket_channel *channel, PyObject *event, PyObject *key)
+{
+    const struct hfa_state *state = channel->call->server->state;
+    PyObject *type = PyDict_GetItemWithError(event, state->str_type);     /* borrowed */
+    PyObject *code = PyDict_GetItemWithError(event, state->str_code);     /* borrowed */
+    PyObject *reason = PyDict_GetItemWithError(event, state->str_reason); /* borrowed */
+
+    if (type != state->str_websocket_disconnect) {
+        PyErr_SetObject(PyExc_KeyError, key);
+        return -1;
+    }
+    if (set_field(channel, state->str_client_state, channel->disconnected) < 0)
+        return -1;
+    PyObject *exception = PyObject_CallFunctionObjArgs(channel->disconnect, code,
+                                                       reason == NULL ? Py_None : reason, NULL);
+    if (exception != NULL)
+        hfa_raise_exception(exception);
+    return -1;
+}
+
+static int receive_data(struct hfa_operation *operation, enum channel_method method,
+                        enum hfa_message_kind kind, PyObject **result)
+{
+    struct hfa_websocket_channel *channel = channel_of(operation);
+    const struct hfa_state *state = channel->call->server->state;
+    PyObject *taken = NULL;
+
+    /* Once it waits, it is inside of the call's receive(), and looks at no state any more. */
+    if (!operation->has_begun && !may_receive(channel))
+        return delegate(operation, method);
+    operation->has_begun = true;
+    int done = hfa_asgi_websocket_take(operation->call, kind, &taken);
+    if (done == 1)
+        *result = taken;
+    if (done != 2)
+        return done;
+    raise_for_event(channel, taken, kind == HFA_MESSAGE_TEXT ? state->str_text : state->str_bytes);
+    Py_DECREF(taken);
+    return -1;
+}
+
+static int perform_receive_text(struct hfa_operation *operation, PyObject **result)
+{
+    return receive_data(operation, METHOD_RECEIVE_TEXT, HFA_MESSAGE_TEXT, result);
+}
+
+static int perform_receive_bytes(struct hfa_operation *operation, PyObject **result)
+{
+    return receive_data(operation, METHOD_RECEIVE_BYTES, HFA_MESSAGE_BINARY, result);
+}
+
+static int perform_receive_json(struct hfa_operation *operation, PyObject **result)
+{
+    PyObject *text = NULL;
+    int done = receive_data(operation, METHOD_RECEIVE_JSON, HFA_MESSAGE_TEXT, &text);
+
+    if (done != 1)
+        return done;
+    *result = PyObject_CallMethodOneArg(channel_of(operation)->json,
+                                        operation->call->server->state->str_loads, text);
+    Py_DECREF(text);
+    return *result == NULL ? -1 : 1;
+}
+
+/* The connection is lost: as the class's send() says it. */
+static int raise_lost(struct hfa_websocket_channel *channel)
+{
+    const struct hfa_state *state = channel->call->server->state;
+    PyObject *cause = hfa_take_exception();
+
+    if (!PyErr_GivenExceptionMatches(cause, PyExc_OSError)) {
+        hfa_raise_exception(cause);
+        return -1;
+    }
+    PyObject *exception =
+        set_field(channel, state->str_application_state, channel->disconnected) < 0
+            ? NULL
+            : PyObject_CallFunction(channel->disconnect, "i", CODE_ABNORMAL);
+    if (exception == NULL) {
+        Py_DECREF(cause);
+        return -1;
+    }
+    PyException_SetContext(exception, cause); /* steals */
+    hfa_raise_exception(exception);
+    return -1;
+}
+
+/* Sends operation->argument; `data` is what becomes of it. */
+static int send_data(struct hfa_operation *operation, PyObject *data, PyObject *key,
+                     PyObject **result)
+{
+    struct hfa_websocket_channel *channel = channel_of(operation);
+    const struct hfa_state *state = operation->call->server->state;
+    int done = hfa_asgi_websocket_put(operation->call, data);
+
+    if (done == 2) {
+        PyObject *message = PyDict_New();
+        done = -1;
+        if (message != NULL &&
+            PyDict_SetItem(message, state->str_type, state->str_websocket_send) == 0 &&
+            PyDict_SetItem(message, key, data) == 0)
+            done = hfa_asgi_websocket_send(operation->call, message);
+        Py_XDECREF(message);
+    }
+    if (done == 1)
+        *result = Py_NewRef(Py_None);
+    return done < 0 ? raise_lost(channel) : done;
+}
+
+static int perform_send_text(struct hfa_operation *operation, PyObject **result)
+{
+    if (!operation->has_begun &&
+        (!may_send(channel_of(operation)) || !PyUnicode_CheckExact(operation->argument)))
+        return delegate(operation, METHOD_SEND_TEXT);
+    operation->has_begun = true;
+    return send_data(operation, operation->argument, operation->call->server->state->str_text,
+                     result);
+}
+
+static int perform_send_bytes(struct hfa_operation *operation, PyObject **result)
+{
+    if (!operation->has_begun &&
+        (!may_send(channel_of(operation)) || !PyBytes_CheckExact(operation->argument)))
+        return delegate(operation, METHOD_SEND_BYTES);
+    operation->has_begun = true;
+    return send_data(operation, operation->argument, operation->call->server->state->str_bytes,
+                     result);
+}
+
+static int perform_send_json(struct hfa_operation *operation, PyObject **result)
+{
+    struct hfa_websocket_channel *channel = channel_of(operation);
+    struct hfa_state *state = operation->call->server->state;
+
+    if (!operation->has_begun) {
+        if (!may_send(channel))
+            return delegate(operation, METHOD_SEND_JSON);
+        PyObject *args[] = {channel->json, operation->argument, channel->separators, Py_False};
+        PyObject *text =
+            PyObject_VectorcallMethod(state->str_dumps, args, 2, channel->dumps_kwnames);
+        if (text == NULL)
+            return -1;
+        Py_SETREF(operation->argument, text);
+        operation->has_begun = true;
+        /* Somebody's own json.dumps() may give, and do, anything. */
+        if (!PyUnicode_CheckExact(text) || !may_send(channel))
+            return delegate(operation, METHOD_SEND_TEXT);
+    }
+    return send_data(operation, operation->argument, state->str_text, result);
+}
+
+static const struct hfa_operation_kind kinds[METHOD_COUNT] = {
+    {"WebSocket.receive_text", perform_receive_text},
+    {"WebSocket.receive_bytes", perform_receive_bytes},
+    {"WebSocket.receive_json", perform_receive_json},
+    {"WebSocket.send_text", perform_send_text},
+    {"WebSocket.send_bytes", perform_send_bytes},
+    {"WebSocket.send_json", perform_send_json},
+};
+
+/* --- Methods -----------------------------------------------------------------------------------
+ */
+
+/* The class's function, called as it would have been. */
+static PyObject *call_original(struct hfa_websocket_channel *channel, enum channel_method method,
+                               PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    PyObject **all = PyMem_Malloc((size_t)(1 + count + named) * sizeof(*all));
+
+    if (all == NULL)
+        return PyErr_NoMemory();
+    all[0] = channel->websocket;
+    for (Py_ssize_t i = 0; i < count + named; i++)
+        all[1 + i] = args[i];
+    PyObject *result =
+        PyObject_Vectorcall(channel->originals[method], all, (size_t)(1 + count), kwnames);
+    PyMem_Free(all);
+    return result;
+}
+
+static PyObject *start(PyObject *self, enum channel_method method, PyObject *const *args,
+                       Py_ssize_t count, PyObject *kwnames)
+{
+    struct hfa_websocket_channel *channel = (struct hfa_websocket_channel *)self;
+    Py_ssize_t expected = method >= METHOD_SEND_TEXT;
+
+    if (channel->websocket == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the WebSocket's endpoint has returned");
+        return NULL;
+    }
+    if (count != expected || (kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0))
+        return call_original(channel, method, args, count, kwnames);
+    return hfa_operation_new(channel->call, &kinds[method], self, expected == 0 ? NULL : args[0]);
+}
+
+#define DEFINE_METHOD(name, method)                                                                \
+    static PyObject *name(PyObject *self, PyObject *const *args, Py_ssize_t count,                 \
+                          PyObject *kwnames)                                                       \
+    {                                                                                              \
+        return start(self, method, args, count, kwnames);                                          \
+    }
+
+DEFINE_METHOD(method_receive_text, METHOD_RECEIVE_TEXT)
+DEFINE_METHOD(method_receive_bytes, METHOD_RECEIVE_BYTES)
+DEFINE_METHOD(method_receive_json, METHOD_RECEIVE_JSON)
+DEFINE_METHOD(method_send_text, METHOD_SEND_TEXT)
+DEFINE_METHOD(method_send_bytes, METHOD_SEND_BYTES)
+DEFINE_METHOD(method_send_json, METHOD_SEND_JSON)
+
+#define METHOD_DEF(name, function)                                                                 \
+    {                                                                                              \
+        name, (PyCFunction)(void (*)(void))function, METH_FASTCALL | METH_KEYWORDS,                \
+            "As WebSocket." name "()."                                                             \
+    }
+
+static PyMethodDef method_defs[METHOD_COUNT] = {
+    METHOD_DEF("receive_text", method_receive_text),
+    METHOD_DEF("receive_bytes", method_receive_bytes),
+    METHOD_DEF("receive_json", method_receive_json),
+    METHOD_DEF("send_text", method_send_text),
+    METHOD_DEF("send_bytes", method_send_bytes),
+    METHOD_DEF("send_json", method_send_json),
+};
+
+/* --- The object --------------------------------------------------------------------------------
+ */
+
+static bool take_part(PyObject *parts, const char *name, PyObject **part)
+{
+    *part = PyObject_GetAttrString(parts, name);
+    return *part != NULL;
+}
+
+static bool read_parts(struct hfa_websocket_channel *channel, PyObject *parts)
+{
+    PyObject *originals = NULL;
+    bool good = take_part(parts, "connected", &channel->connected) &&
+                take_part(parts, "disconnected", &channel->disconnected) &&
+                take_part(parts, "disconnect", &channel->disconnect) &&
+                take_part(parts, "json", &channel->json) &&
+                take_part(parts, "dumps_kwnames", &channel->dumps_kwnames) &&
+                take_part(parts, "separators", &channel->separators) &&
+                take_part(parts, "functions", &originals);
+
+    if (good && (!PyTuple_Check(originals) || PyTuple_GET_SIZE(originals) != METHOD_COUNT)) {
+        PyErr_SetString(PyExc_TypeError, "functions has to be a tuple of the class's methods");
+        good = false;
+    }
+    for (int i = 0; i < METHOD_COUNT && good; i++)
+        channel->originals[i] = Py_NewRef(PyTuple_GET_ITEM(originals, i));
+    Py_XDECREF(originals);
+    return good;
+}
+
+int hfa_websocket_channel_open(struct hfa_asgi_call *call, PyObject *websocket, PyObject *parts,
+                               PyObject *receive_function, PyObject *send_function)
+{
+    struct hfa_websocket_channel *channel =
+        PyObject_GC_New(struct hfa_websocket_channel, call->server->state->channel_type);
+
+    if (channel == NULL)
+        return -1;
+    memset((char *)channel + sizeof(PyObject), 0, sizeof(*channel) - sizeof(PyObject));
+    channel->call = (struct hfa_asgi_call *)Py_NewRef((PyObject *)call);
+    channel->websocket = Py_NewRef(websocket);
+    channel->receive = Py_NewRef(receive_function);
+    channel->send = Py_NewRef(send_function);
+    PyObject_GC_Track(channel);
+    channel->fields = PyObject_GenericGetDict(websocket, NULL);
+    bool good = channel->fields != NULL && read_parts(channel, parts);
+    for (int i = 0; i < METHOD_COUNT && good; i++) {
+        channel->methods[i] = PyCFunction_New(&method_defs[i], (PyObject *)channel);
+        good = channel->methods[i] != NULL &&
+               PyDict_SetItemString(channel->fields, names[i], channel->methods[i]) == 0;
+    }
+    Py_XSETREF(call->channel, channel);
+    if (!good) {
+        PyObject *exception = hfa_take_exception();
+        hfa_websocket_channel_end(channel);
+        hfa_raise_exception(exception);
+        return -1;
+    }
+    return 0;
+}
+
+void hfa_websocket_channel_end(struct hfa_websocket_channel *channel)
+{
+    PyObject *exception = hfa_take_exception();
+
+    Py_INCREF(channel);
+    for (int i = 0; i < METHOD_COUNT; i++) {
+        PyObject *name = channel->methods[i] == NULL ? NULL : PyUnicode_FromString(names[i]);
+        /* Whoever has put something else there keeps it. */
+        if (name != NULL && channel->fields != NULL &&
+            field(channel, name) == channel->methods[i] &&
+            PyDict_DelItem(channel->fields, name) < 0)
+            PyErr_Clear();
+        PyErr_Clear();
+        Py_XDECREF(name);
+        Py_CLEAR(channel->methods[i]);
+    }
+    Py_DECREF(channel);
+    if (exception != NULL)
+        hfa_raise_exception(exception);
+}
+
+static int channel_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    struct hfa_websocket_channel *channel = (struct hfa_websocket_channel *)self;
+
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(channel->call);
+    Py_VISIT(channel->websocket);
+    Py_VISIT(channel->fields);
+    Py_VISIT(channel->receive);
+    Py_VISIT(channel->send);
+    Py_VISIT(channel->connected);
+    Py_VISIT(channel->disconnected);
+    Py_VISIT(channel->disconnect);
+    Py_VISIT(channel->json);
+    Py_VISIT(channel->dumps_kwnames);
+    Py_VISIT(channel->separators);
+    for (int i = 0; i < METHOD_COUNT; i++) {
+        Py_VISIT(channel->originals[i]);
+        Py_VISIT(channel->methods[i]);
+    }
+    return 0;
+}
+
+static int channel_clear(PyObject *self)
+{
+    struct hfa_websocket_channel *channel = (struct hfa_websocket_channel *)self;
+
+    Py_CLEAR(channel->websocket);
+    Py_CLEAR(channel->fields);
+    for (int i = 0; i < METHOD_COUNT; i++)
+        Py_CLEAR(channel->methods[i]);
+    return 0;
+}
+
+static void channel_dealloc(PyObject *self)
+{
+    struct hfa_websocket_channel *channel = (struct hfa_websocket_channel *)self;
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    channel_clear(self);
+    Py_CLEAR(channel->receive);
+    Py_CLEAR(channel->send);
+    Py_CLEAR(channel->connected);
+    Py_CLEAR(channel->disconnected);
+    Py_CLEAR(channel->disconnect);
+    Py_CLEAR(channel->json);
+    Py_CLEAR(channel->dumps_kwnames);
+    Py_CLEAR(channel->separators);
+    for (int i = 0; i < METHOD_COUNT; i++)
+        Py_CLEAR(channel->originals[i]);
+    Py_CLEAR(channel->call);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot channel_slots[] = {
+    {Py_tp_doc, "The direct way between a WebSocket object and its connection."},
+    {Py_tp_dealloc, channel_dealloc},
+    {Py_tp_traverse, channel_traverse},
+    {Py_tp_clear, channel_clear},
+    {0, NULL},
+};
+
+PyType_Spec hfa_websocket_channel_spec = {
+    .name = "hyperfastapi._core.Channel",
+    .basicsize = sizeof(struct hfa_websocket_channel),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = channel_slots,
+};

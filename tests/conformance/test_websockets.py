@@ -1,0 +1,338 @@
+"""WebSocket endpoints: each method of the object in each state, dependencies, and ways to end."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import (
+    APIRouter,
+    Cookie,
+    Depends,
+    Header,
+    HTTPException,
+    Query,
+    WebSocket,
+    WebSocketDisconnect,
+    WebSocketException,
+)
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.requests import HTTPConnection
+
+from .requests import get, socket
+
+
+def states(websocket: WebSocket) -> tuple[str, str]:
+    return websocket.client_state.name, websocket.application_state.name
+
+
+async def tried(side: Any, websocket: WebSocket, name: str, *args: Any, **kwargs: Any) -> Any:
+    """Call a method and log what comes of it, with the states before and after."""
+    before = states(websocket)
+    try:
+        outcome: Any = await getattr(websocket, name)(*args, **kwargs)
+    except Exception as error:
+        context = type(error.__context__).__mro__[-4:] if error.__context__ else None
+        code = getattr(error, "code", None), getattr(error, "reason", None)
+        side.log(name, before, type(error).__name__, str(error), code, context)
+        outcome = error
+    else:
+        side.log(name, before, repr(outcome))
+    side.log("states", states(websocket))
+    return outcome
+
+
+def test_iterators(conform):
+    """iter_text(), iter_bytes() and iter_json() end with the client's close."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.websocket("/{kind}")
+        async def endpoint(websocket: WebSocket, kind: str) -> None:
+            await websocket.accept()
+            async for each in getattr(websocket, f"iter_{kind}")():
+                side.log(repr(each), states(websocket))
+                await websocket.send_json(repr(each))
+            side.log("end", states(websocket))
+
+        return app
+
+    conform(
+        make,
+        socket("/text", "a", "é", ""),
+        socket("/bytes", b"a", b""),
+        socket("/json", "1", '{"a": null}'),
+    )
+
+
+def test_what_replaces_receive_and_send_is_called(conform):
+    """On the object itself, on the functions that it was made with, and in a subclass."""
+
+    class Upper(WebSocket):
+        async def send_text(self, data: str) -> None:
+            await super().send_text(data.upper())
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.websocket("/{kind}")
+        async def endpoint(websocket: WebSocket, kind: str) -> None:
+            receive, send = websocket.receive, websocket.send
+            inner_receive, inner_send = websocket._receive, websocket._send
+
+            async def logged_receive():
+                message = await receive()
+                side.log("receive", message)
+                return message
+
+            async def logged_send(message):
+                side.log("send", message)
+                await send(message)
+
+            async def inner_logged_receive():
+                message = await inner_receive()
+                side.log("inner receive", message)
+                return message
+
+            async def inner_logged_send(message):
+                side.log("inner send", message)
+                await inner_send(message)
+
+            await websocket.accept()
+            if kind == "object":
+                websocket.receive, websocket.send = logged_receive, logged_send
+            elif kind == "inner":
+                websocket._receive, websocket._send = inner_logged_receive, inner_logged_send
+            elif kind == "method":
+                websocket.receive_text = lambda: asyncio.sleep(0, "mine")
+            elif kind == "subclass":
+                session = Upper(websocket.scope, websocket._receive, websocket._send)
+                session.client_state = websocket.client_state
+                session.application_state = websocket.application_state
+                websocket = session
+            await websocket.send_text(await websocket.receive_text())
+            await websocket.send_json(1)
+            await websocket.send_bytes(b"x")
+            await websocket.close()
+
+        return app
+
+    kinds = ("object", "inner", "method", "subclass", "none")
+    conform(make, *(socket(f"/{kind}", "text", closes=False) for kind in kinds))
+
+
+def test_concurrent_and_cancelled_receives(conform):
+    """Each gets a message of its own; a cancelled one loses none."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.websocket("/")
+        async def endpoint(websocket: WebSocket) -> None:
+            waiting = asyncio.create_task(websocket.receive_text())
+            await asyncio.sleep(0)
+            side.log(
+                "before the accept", repr(await asyncio.gather(waiting, return_exceptions=True))
+            )
+            await websocket.accept()
+            texts = await asyncio.gather(*(websocket.receive_text() for _ in range(3)))
+            side.log(sorted(texts))
+            waiting = asyncio.create_task(websocket.receive_text())
+            await asyncio.sleep(0.02)
+            side.log("cancelled", waiting.cancel())
+            side.log(repr(await asyncio.gather(waiting, return_exceptions=True)))
+            await websocket.close()
+
+        return app
+
+    conform(make, socket("/", "a", "b", "c", closes=False))
+
+
+def test_the_object_outlives_its_endpoint_and_stays_starlettes(conform):
+    """Its class, and what it says when nobody is connected any more."""
+
+    def make(side):
+        app = side.FastAPI()
+        kept = []
+
+        @app.websocket("/")
+        async def endpoint(websocket: WebSocket) -> None:
+            await websocket.accept()
+            await websocket.send_text("x")
+            side.log(type(websocket) is WebSocket, websocket.url.path, dict(websocket.path_params))
+            kept.append(websocket)
+            await websocket.close()
+
+        @app.get("/later")
+        async def later():
+            websocket = kept.pop()
+            await tried(side, websocket, "send_text", "x")
+            await tried(side, websocket, "send_json", "x")
+            return sorted(name for name in vars(websocket) if not name.startswith("_"))
+
+        return app
+
+    conform(make, socket("/", closes=False), get("/later"))
+
+
+# What nothing handles: before the accept, each server refuses the handshake in its own way.
+LOST = ("value", "disconnect")
+
+
+class Filters(BaseModel):
+    limit: int = 10
+    tags: list[str] = []
+
+
+def test_parameters_and_dependencies(conform):
+    """C46, C48, C50, G88: path, query, header, cookie, models, caches, yields, in order."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        def sync(x_token: Annotated[str, Header()] = "none"):
+            side.log("sync", x_token, side.thread())
+            return x_token
+
+        async def conn(connection: HTTPConnection, websocket: WebSocket):
+            side.log("connection", connection is websocket, states(websocket))
+            return connection
+
+        async def once(
+            token: Annotated[str, Depends(sync)], session: Annotated[str, Cookie()] = ""
+        ):
+            side.log("enter", token, session)
+            try:
+                yield f"{token}:{session}"
+            except Exception as error:
+                side.log("thrown", type(error).__name__)
+                raise
+            finally:
+                side.log("leave")
+
+        def twice(value: Annotated[str, Depends(once)]):
+            yield value * 2
+            side.log("leave sync", side.thread())
+
+        router = APIRouter(prefix="/in", dependencies=[Depends(conn)])
+
+        @router.websocket("/{number}/{rest:path}")
+        async def endpoint(
+            websocket: WebSocket,
+            number: int,
+            rest: str,
+            filters: Annotated[Filters, Query()],
+            value: Annotated[str, Depends(twice, scope="function")],
+            token: Annotated[str, Depends(sync)],
+        ) -> None:
+            side.log(websocket.scope["route"].path, sorted(websocket.scope))
+            await websocket.accept()
+            await websocket.send_json([number, rest, filters.model_dump(), value, token])
+            side.log("end", await websocket.receive_text())
+            if number == 13:
+                raise ValueError("unlucky")
+
+        app.include_router(router, prefix="/out")
+        return app
+
+    conform(
+        make,
+        socket("/out/in/1/a/b?limit=3&tags=x&tags=y", "t", closes=False,
+               lines=("x-token: T", "cookie: session=S")),
+        socket("/out/in/1/a?limit=x", "t"),
+        socket("/out/in/x/a", "t"),
+        socket("/out/in/13/a", "t", closes=False),
+        socket("/out/in/1/%C3%A9", "t", closes=False),
+        socket("/out/in/1", "t"),
+        get("/out/in/1/a"),
+    )  # fmt: skip
+
+
+def test_exceptions_and_handlers(conform):
+    """H100: what handlers get, before and after the accept."""
+
+    class Own(Exception):
+        pass
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.exception_handler(Own)
+        async def own(websocket: WebSocket, exc: Exception) -> None:
+            side.log("handler", states(websocket), type(websocket) is WebSocket)
+            if websocket.application_state.name == "CONNECTED":
+                await websocket.send_json({"error": str(exc)})
+            await websocket.close(4000)
+
+        @app.exception_handler(418)
+        def teapot(websocket: WebSocket, exc: HTTPException) -> JSONResponse:
+            side.log("teapot", states(websocket), side.thread())
+            return JSONResponse({"tea": exc.detail}, 418)
+
+        @app.websocket("/{when}/{kind}")
+        async def endpoint(websocket: WebSocket, when: str, kind: str) -> None:
+            if when == "after":
+                await websocket.accept()
+            raise {
+                "own": Own("mine"),
+                "socket": WebSocketException(4001, "no"),
+                "teapot": HTTPException(418, "pot"),
+                "http": HTTPException(403, "no", {"x-why": "because"}),
+                "value": ValueError("value"),
+                "disconnect": WebSocketDisconnect(1001),
+            }[kind]
+
+        return app
+
+    kinds = ("own", "socket", "value", "disconnect", "teapot", "http")
+    conform(
+        make,
+        *(socket(f"/before/{kind}", closes=False) for kind in kinds if kind not in LOST),
+        *(socket(f"/after/{kind}", closes=False) for kind in kinds[:4]),
+    )
+
+
+def test_endpoints_of_other_kinds(conform):
+    """Classes with __call__, without the object, that return something, and two of one path."""
+
+    class Endpoint:
+        async def __call__(self, websocket: WebSocket) -> None:
+            await websocket.accept()
+            await websocket.send_text("callable")
+            await websocket.close()
+
+    def make(side):
+        app = side.FastAPI()
+        app.websocket("/callable")(Endpoint())
+
+        @app.websocket("/nothing")
+        async def nothing(websocket: HTTPConnection, value: int) -> int:
+            side.log("called", value, type(websocket))
+            await websocket.close()  # type: ignore[attr-defined]
+            return value
+
+        @app.websocket("/two")
+        async def first(websocket: WebSocket) -> None:
+            await websocket.accept()
+            await websocket.send_text("first")
+            await websocket.close()
+
+        @app.websocket("/two")
+        async def second(websocket: WebSocket) -> None:
+            await websocket.accept()
+
+        @app.get("/two")
+        def both() -> str:
+            return "http"
+
+        return app
+
+    conform(
+        make,
+        socket("/callable", closes=False),
+        socket("/nothing?value=1"),
+        socket("/nothing?value=x"),
+        socket("/two", closes=False),
+        get("/two"),
+        get("/callable"),
+    )
