@@ -8,7 +8,7 @@ each application, so that every ratio compares figures of the same round.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from benchmarks.applications.rows import rows
@@ -22,6 +22,11 @@ class Kind(Enum):
 
     ASGI = "ASGI alone"
     FASTAPI = "FastAPI"
+    WEBSOCKET = "FastAPI, by WebSocket"
+
+
+BY_HTTP = frozenset({Kind.ASGI, Kind.FASTAPI})
+EVERY_KIND = frozenset(Kind)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Application:
         request_body: body of the request; None for none.
         answer_headers: fields, in lower case, that the answer must have to be the right one.
         constant_length: whether all answers are equally long; the first tells how long.
+        message: length of a text message that a WebSocket sends back; None: it is asked by HTTP.
     """
 
     name: str
@@ -53,6 +59,7 @@ class Application:
     request_body: str | None = None
     answer_headers: tuple[str, ...] = ()
     constant_length: bool = True
+    message: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class Contender:
     distributions: tuple[str, ...] = ()
     answer: str | None = None
     idle_arguments: tuple[str, ...] = ()
-    kinds: frozenset[Kind] = frozenset(Kind)
+    kinds: frozenset[Kind] = BY_HTTP
     one_worker: bool = False
 
     @property
@@ -257,6 +264,18 @@ APPLICATIONS = (
     ),
     *(
         Application(
+            f"echo-{name}",
+            f"WebSocket that sends back text of {title}",
+            "benchmarks.applications.websocket:app",
+            "/echo",
+            None,
+            Kind.WEBSOCKET,
+            message=size,
+        )
+        for name, title, size in (("64", "64 bytes", 64), ("16k", "16 kB", 16384))
+    ),
+    *(
+        Application(
             f"{kind}-{count}", f"{title}, {count:,}", f"{_MANY}:{kind}_{count}", "/plain", body
         )
         for kind, title, body in (
@@ -299,6 +318,7 @@ CONTENDERS = (
         modules=("hyperfastapi",),
         distributions=("hyperfastapi",),
         idle_arguments=("--timeout-keep-alive", "600"),
+        kinds=EVERY_KIND,
     ),
     Contender(
         "hyper-uvicorn",
@@ -322,6 +342,25 @@ CONTENDERS = (
         modules=("uvicorn", "httptools", "uvloop"),
         distributions=("uvicorn", "httptools", "uvloop"),
         idle_arguments=("--timeout-keep-alive", "600"),
+        kinds=EVERY_KIND,
+    ),
+    Contender(
+        "uvicorn-wsproto",
+        "uvicorn with wsproto for WebSockets, on uvloop",
+        ("{python}", "-m", "uvicorn", *_UVICORN_ARGUMENTS, *_UVLOOP, "--ws", "wsproto"),
+        modules=("uvicorn", "httptools", "uvloop", "wsproto"),
+        distributions=("uvicorn", "wsproto", "uvloop"),
+        kinds=frozenset({Kind.WEBSOCKET}),
+    ),
+    Contender(
+        "picows",
+        "a bare listener of picows on uvloop, without a framework",
+        ("{python}", "-m", "benchmarks.applications.picows_echo", "{port}"),
+        modules=("picows", "uvloop"),
+        distributions=("picows", "uvloop"),
+        answer="",
+        kinds=frozenset({Kind.WEBSOCKET}),
+        one_worker=True,
     ),
     Contender(
         "uvicorn-asyncio",
@@ -369,6 +408,16 @@ SCENARIOS = (
             "sleep-1ms",
         ),
         quick=True,
+    ),
+    *(
+        Scenario(
+            f"ws{count}",
+            f"WebSockets, {count} connection{'s' if count > 1 else ''}",
+            count,
+            applications=("echo-64", "echo-16k"),
+            quick=count == 64,
+        )
+        for count in (1, 16, 64, 256)
     ),
     Scenario(
         "p16",
@@ -425,6 +474,8 @@ PINNED = "fastapi"
 
 def built_in(contender: Contender, beside: Application) -> Application:
     """Return what a program with its answer built in serves beside an application."""
+    if beside.message is not None:
+        return replace(beside, title="answer built in", target="")
     return Application(beside.name, "answer built in", "", "/", contender.answer, kind=beside.kind)
 
 

@@ -1,4 +1,4 @@
-/* hfa-load: a load generator for HTTP/1.1 servers on this machine.
+/* hfa-load: a load generator for HTTP/1.1 servers, and their WebSockets, on this machine.
  *
  * One thread, one epoll loop. Connections are opened first, then loaded for the warm-up, then
  * measured, then left to get the answers that they still wait for. Every answer is read and judged
@@ -7,6 +7,7 @@
  * wait for the server, and latency counts from then, so that a stall is seen by all the requests
  * that it delayed.
  */
+#include "frame_reader.h"
 #include "histogram.h"
 #include "load_options.h"
 #include "response_reader.h"
@@ -51,7 +52,7 @@ static const char *const error_names[ERROR_KINDS] = {
     "connect", "status", "length", "body", "framing", "closed", "timeout", "unwanted",
 };
 
-enum conn_state { CONN_DOWN, CONN_CONNECTING, CONN_UP };
+enum conn_state { CONN_DOWN, CONN_CONNECTING, CONN_UPGRADING, CONN_UP };
 
 struct load_conn {
     int fd;
@@ -65,6 +66,7 @@ struct load_conn {
     size_t write_offset;  /* how far into a request the next byte to send is */
     uint64_t progress_ns; /* when something was last sent, or answered */
     struct hfa_response_reader reader;
+    struct hfa_frame_reader frames;
     char sample[HFA_RESPONSE_SAMPLE_MAX];
     size_t sample_length;
 };
@@ -264,6 +266,7 @@ static void conn_close(struct load *load, struct load_conn *conn)
     conn->unsent = 0;
     conn->write_offset = 0;
     hfa_response_reset(&conn->reader);
+    conn->frames = (struct hfa_frame_reader){0};
 }
 
 /* Ends a connection, counting the requests that it leaves unanswered, and makes the next one. */
@@ -349,6 +352,64 @@ static void conn_begin(struct load *load, struct load_conn *conn)
     }
 }
 
+/* Ready for requests. */
+static void conn_up(struct load *load, struct load_conn *conn)
+{
+    conn->state = CONN_UP;
+    load->conns_up++;
+    if (sending(load)) {
+        conn_begin(load, conn);
+    }
+}
+
+static void fail_upgrade(struct load *load, struct load_conn *conn, const char *text)
+{
+    conn_close(load, conn);
+    count_errors(load, conn, ERROR_CONNECT, 1, text);
+}
+
+/* A WebSocket's handshake, which fits into any socket's buffer. */
+static void begin_upgrade(struct load *load, struct load_conn *conn)
+{
+    const struct hfa_load_options *options = load->options;
+
+    conn->state = CONN_UPGRADING;
+    conn->progress_ns = now_ns();
+    if (send(conn->fd, options->handshake, options->handshake_length, MSG_NOSIGNAL) !=
+        (ssize_t)options->handshake_length) {
+        fail_upgrade(load, conn, "the handshake could not be sent");
+    }
+}
+
+static void read_upgrade(struct load *load, struct load_conn *conn)
+{
+    size_t used = 0;
+    ssize_t got = recv(conn->fd, input, sizeof(input), 0);
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (got <= 0) {
+        fail_upgrade(load, conn, "closed during the handshake");
+        return;
+    }
+    switch (hfa_frame_read_handshake(&conn->frames, input, (size_t)got, &used)) {
+    case HFA_RESPONSE_MORE:
+        break;
+    case HFA_RESPONSE_DONE:
+        if (used < (size_t)got) {
+            fail_upgrade(load, conn, "bytes that answer no request");
+        } else {
+            conn_up(load, conn);
+        }
+        break;
+    case HFA_RESPONSE_BROKEN:
+        fail_upgrade(load, conn, "the handshake was refused");
+        load->phase = PHASE_END; /* it will be refused again */
+        break;
+    }
+}
+
 static void on_connected(struct load *load, struct load_conn *conn)
 {
     int error = 0;
@@ -359,10 +420,10 @@ static void on_connected(struct load *load, struct load_conn *conn)
         count_errors(load, conn, ERROR_CONNECT, 1, strerror(error));
         return;
     }
-    conn->state = CONN_UP;
-    load->conns_up++;
-    if (sending(load)) {
-        conn_begin(load, conn);
+    if (load->options->websocket) {
+        begin_upgrade(load, conn);
+    } else {
+        conn_up(load, conn);
     }
 }
 
@@ -436,7 +497,7 @@ static size_t read_answers(struct load *load, struct load_conn *conn)
     }
     uint64_t now = now_ns();
     if (got == 0) {
-        enum hfa_response_event event = hfa_response_end(&conn->reader);
+        enum hfa_response_event event = hfa_response_end(&conn->reader); /* MORE of a WebSocket */
         if (event != HFA_RESPONSE_DONE || on_answer(load, conn, now)) {
             conn_replace(load, conn, ERROR_CLOSED,
                          event == HFA_RESPONSE_BROKEN ? conn->reader.problem
@@ -448,7 +509,10 @@ static size_t read_answers(struct load *load, struct load_conn *conn)
         load->bytes_received += (uint64_t)got;
     }
     while (used < (size_t)got) {
-        enum hfa_response_event event = hfa_response_read(&conn->reader, input, (size_t)got, &used);
+        enum hfa_response_event event =
+            load->options->websocket
+                ? hfa_frame_read(&conn->frames, &conn->reader, input, (size_t)got, &used)
+                : hfa_response_read(&conn->reader, input, (size_t)got, &used);
         if (event == HFA_RESPONSE_BROKEN) {
             count_errors(load, conn, ERROR_FRAMING, 1, conn->reader.problem);
             conn_replace(load, conn, ERROR_CLOSED, conn->reader.problem);
@@ -506,11 +570,12 @@ static void sweep(struct load *load, uint64_t now)
 {
     for (unsigned i = 0; i < load->options->connections && load->phase != PHASE_END; i++) {
         struct load_conn *conn = &load->conns[i];
-        bool waits = conn->state == CONN_CONNECTING || conn->outstanding > 0;
+        bool begins = conn->state == CONN_CONNECTING || conn->state == CONN_UPGRADING;
+        bool waits = begins || conn->outstanding > 0;
         if (conn->state == CONN_DOWN && load->phase < PHASE_DRAIN) {
             conn_connect(load, conn);
         } else if (waits && now - conn->progress_ns > load->options->timeout_ns) {
-            if (conn->state == CONN_CONNECTING) {
+            if (begins) {
                 count_errors(load, conn, ERROR_CONNECT, 1, "timed out");
             }
             conn_replace(load, conn, ERROR_TIMEOUT, "no answer in time");
@@ -554,6 +619,8 @@ static void handle_event(struct load *load, const struct epoll_event *event)
         load->timer_set = false;
     } else if (conn->state == CONN_CONNECTING) {
         on_connected(load, conn);
+    } else if (conn->state == CONN_UPGRADING) {
+        read_upgrade(load, conn);
     } else if (conn->state == CONN_UP) {
         const uint32_t ended = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
         if ((event->events & EPOLLOUT) != 0 && conn->wait_writable) {

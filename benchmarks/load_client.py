@@ -118,15 +118,18 @@ def _command(
         *("--method", asked.method, "--path", asked.path),
         *("--connections", str(connections), "--pipeline", str(scenario.pipeline)),
         *("--warmup", str(load.warmup), "--duration", str(load.duration)),
-        *("--expect-status", "200"),
     ]
+    if asked.message is not None:
+        command += ["--websocket", str(asked.message)]
+    else:
+        command += ["--expect-status", "200"]
     for line in asked.headers:
         command += ["--header", line]
     if asked.request_body is not None:
         command += ["--body", asked.request_body]
     if asked.body is not None:
         command += ["--expect-body", asked.body]
-    elif asked.constant_length:
+    elif asked.constant_length and asked.message is None:
         command += ["--expect-length", str(server.answer_length)]
     if scenario.rate > 0:
         command += ["--rate", str(scenario.rate)]

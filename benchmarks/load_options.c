@@ -34,6 +34,9 @@ static const char help[] =
     "                        the request (default GET /)\n"
     "  --request FILE        the request's exact bytes instead\n"
     "\n"
+    "  --websocket SIZE      open WebSockets at PATH; a request is a text message of that many\n"
+    "                        bytes, which has to come back\n"
+    "\n"
     "  --expect-status N     status of every answer (default: any 2xx)\n"
     "  --expect-length N     length of every body\n"
     "  --expect-body TEXT    bytes of every body\n"
@@ -138,6 +141,38 @@ static void build_request(struct hfa_load_options *options, const char *method, 
     options->request_length = size;
 }
 
+/* A WebSocket: its handshake out of the request that was built, and a masked frame in its place. */
+static void build_message(struct hfa_load_options *options, size_t size)
+{
+    static const char key[4] = {0x5a, 0x13, 0x7e, 0x21};
+    size_t head = size < 126 ? 2 : size < 65536 ? 4 : 10;
+    char *frame = malloc(head + sizeof(key) + size);
+    char *body = malloc(size + 1);
+
+    if (frame == NULL || body == NULL) {
+        fail_memory();
+    }
+    for (size_t i = 0; i < size; i++) {
+        body[i] = (char)('a' + i % 26);
+        frame[head + sizeof(key) + i] = (char)(body[i] ^ key[i % sizeof(key)]);
+    }
+    body[size] = '\0';
+    frame[0] = (char)0x81;
+    frame[1] = (char)(0x80 | (head == 2 ? size : head == 4 ? 126 : 127));
+    for (size_t i = 2; i < head; i++) {
+        frame[i] = (char)(size >> (8 * (head - 1 - i)));
+    }
+    memcpy(frame + head, key, sizeof(key));
+    options->handshake = options->request;
+    options->handshake_length = options->request_length;
+    options->request = frame;
+    options->request_length = head + sizeof(key) + size;
+    free(options->body);
+    options->body = body;
+    options->rules.body = body;
+    options->rules.length = (int64_t)size;
+}
+
 static void add_server(struct hfa_load_options *options, const char *text)
 {
     if (options->server_count == HFA_LOAD_SERVERS_MAX) {
@@ -165,6 +200,7 @@ void hfa_load_options_read(struct hfa_load_options *options, int argc, char **ar
         HEADER,
         BODY,
         REQUEST,
+        WEBSOCKET,
         EXPECT_STATUS,
         EXPECT_LENGTH,
         EXPECT_BODY,
@@ -189,6 +225,7 @@ void hfa_load_options_read(struct hfa_load_options *options, int argc, char **ar
         {"header", required_argument, NULL, HEADER},
         {"body", required_argument, NULL, BODY},
         {"request", required_argument, NULL, REQUEST},
+        {"websocket", required_argument, NULL, WEBSOCKET},
         {"expect-status", required_argument, NULL, EXPECT_STATUS},
         {"expect-length", required_argument, NULL, EXPECT_LENGTH},
         {"expect-body", required_argument, NULL, EXPECT_BODY},
@@ -201,6 +238,7 @@ void hfa_load_options_read(struct hfa_load_options *options, int argc, char **ar
     const char *path = "/";
     const char *body = NULL;
     char *headers[64];
+    size_t message_size = 0;
     unsigned header_count = 0;
     int option;
 
@@ -272,6 +310,10 @@ void hfa_load_options_read(struct hfa_load_options *options, int argc, char **ar
             free(options->request);
             read_file(optarg, &options->request, &options->request_length);
             break;
+        case WEBSOCKET:
+            options->websocket = true;
+            message_size = (size_t)read_count("websocket", optarg, 0, 1 << 24);
+            break;
         case EXPECT_STATUS:
             options->rules.status = (int)read_count("expect-status", optarg, 100, 999);
             break;
@@ -320,8 +362,25 @@ void hfa_load_options_read(struct hfa_load_options *options, int argc, char **ar
         }
         options->rules.length = length;
     }
+    if (options->websocket) {
+        static char upgrade[][48] = {"connection: Upgrade", "upgrade: websocket",
+                                     "sec-websocket-version: 13",
+                                     "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="};
+        if (options->request != NULL || body != NULL || options->rules.length >= 0 ||
+            options->tally || header_count > 60) {
+            fprintf(stderr,
+                    "hfa-load: --websocket makes its own messages, and expects them back\n");
+            exit(2);
+        }
+        for (unsigned i = 0; i < 4; i++) {
+            headers[header_count++] = upgrade[i];
+        }
+    }
     if (options->request == NULL) {
         build_request(options, method, path, headers, header_count, body);
+    }
+    if (options->websocket) {
+        build_message(options, message_size);
     }
     options->rules.head_request =
         options->request_length >= 5 && memcmp(options->request, "HEAD ", 5) == 0;
@@ -330,6 +389,7 @@ void hfa_load_options_read(struct hfa_load_options *options, int argc, char **ar
 void hfa_load_options_free(struct hfa_load_options *options)
 {
     free(options->request);
+    free(options->handshake);
     free(options->body);
     *options = (struct hfa_load_options){0};
 }

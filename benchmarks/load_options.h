@@ -28,7 +28,10 @@ struct hfa_load_options {
     double rate;          /* requests a second, open loop; 0 for the closed loop */
     bool spin;            /* poll without sleeping */
     bool tally;           /* count connections by the body that they are answered with */
-    char *request;        /* owns: one request's bytes */
+    bool websocket;       /* requests are messages, answers what comes back */
+    char *handshake;      /* owns: what opens a WebSocket; NULL without one */
+    size_t handshake_length;
+    char *request; /* owns: one request's bytes */
     size_t request_length;
     struct hfa_response_rules rules;
     char *body;                          /* owns: what rules.body points to */

@@ -170,6 +170,27 @@ class ServerProcess:
         finally:
             connection.close()
 
+    def _echo(self) -> tuple[int, list[str], bytes]:
+        """Open a WebSocket and have a message sent back; as `_request()`, without a head."""
+        handshake = (
+            f"GET {self.application.path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: upgrade\r\n"
+            "upgrade: websocket\r\nsec-websocket-version: 13\r\n"
+            "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", self.port), START_SECONDS) as connection:
+            connection.sendall(handshake.encode())
+            answer = connection.makefile("rb")
+            status = answer.readline()
+            while answer.readline().strip():
+                pass
+            if b" 101 " not in status:
+                raise ServerFailed(f"answered the handshake with {status!r}")
+            connection.sendall(b"\x81\x82\0\0\0\0hi")
+            echo = answer.read(4)
+        if echo != b"\x81\x02hi":
+            raise ServerFailed(f"answered a message with {echo!r}")
+        return 200, [], echo[2:]
+
     def _wait_until_ready(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + START_SECONDS
@@ -178,7 +199,8 @@ class ServerProcess:
             if ended is not None:
                 raise ServerFailed(f"ended with status {ended}: {self.output()[-2000:]}")
             try:
-                status, head, body = self._request()
+                is_websocket = self.application.message is not None
+                status, head, body = self._echo() if is_websocket else self._request()
                 break
             except (OSError, http.client.HTTPException) as error:
                 if time.monotonic() > deadline:

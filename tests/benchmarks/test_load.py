@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -264,3 +265,84 @@ def test_wrong_command_lines_say_what_to_do(
     )
     assert done.returncode == 2
     assert message in done.stderr
+
+
+class EchoServer:
+    """Opens a WebSocket for each connection and answers each frame as `answer` says."""
+
+    def __init__(self, answer: Callable[[bytes], bytes], piece: int, status: str) -> None:
+        self._answer = answer
+        self._piece = piece
+        self._status = status
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _send(self, connection: socket.socket, data: bytes) -> None:
+        for start in range(0, len(data), self._piece):
+            connection.sendall(data[start : start + self._piece])
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connection, connection.makefile("rb") as wire, contextlib.suppress(OSError):
+            lines = iter(wire.readline, b"\r\n")
+            assert {b"upgrade: websocket\r\n", b"sec-websocket-version: 13\r\n"} <= set(lines)
+            self._send(connection, f"HTTP/1.1 {self._status}\r\na: b\r\n\r\n".encode())
+            while head := wire.read(2):
+                assert head[0] == 0x81 and head[1] & 0x80
+                size = head[1] & 0x7F
+                if size >= 126:
+                    size = int.from_bytes(wire.read(2 if size == 126 else 8), "big")
+                key = wire.read(4)
+                data = bytes(b ^ key[i % 4] for i, b in enumerate(wire.read(size)))
+                self._send(connection, self._answer(data))
+
+
+def text(data: bytes) -> bytes:
+    """A text message in one frame."""
+    if len(data) < 126:
+        return bytes([0x81, len(data)]) + data
+    if len(data) < 65536:
+        return b"\x81\x7e" + len(data).to_bytes(2, "big") + data
+    return b"\x81\x7f" + len(data).to_bytes(8, "big") + data
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])
+@pytest.mark.parametrize("piece", [3, 70000])
+def test_messages_that_come_back_are_answers(load: Load, size: int, piece: int) -> None:
+    if size > 1000 and piece == 3:
+        piece = 999
+    server = EchoServer(text, piece, "101 Switching Protocols")
+    outcome = load(server.port, "--websocket", str(size))
+    assert outcome.errors() == {}
+    assert outcome.report["requests"] == 20
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (lambda data: text(data[:-1]), "length"),
+        (lambda data: text(b"x" * len(data)), "body"),
+        (lambda data: b"\x82" + text(data)[1:], "framing"),
+        (lambda data: text(data) * 2, "unwanted"),
+    ],
+    ids=["length", "body", "binary", "twice"],
+)
+def test_messages_that_are_not_the_expected_ones_are_errors(
+    load: Load, answer: Callable[[bytes], bytes], kind: str
+) -> None:
+    server = EchoServer(answer, 70000, "101 Switching Protocols")
+    outcome = load(server.port, "--websocket", "64", "--connections", "1")
+    assert kind in outcome.errors()
+    assert outcome.status == 1
+
+
+def test_handshake_that_is_refused_is_an_error(load: Load) -> None:
+    server = EchoServer(text, 70000, "403 Forbidden")
+    outcome = load(server.port, "--websocket", "64", "--connections", "1", "--timeout", "0.2")
+    assert outcome.errors().keys() == {"connect"}
