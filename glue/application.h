@@ -58,6 +58,7 @@ struct hfa_run;
     X(no_response)                                                                                 \
     X(not_awaited)                                                                                 \
     X(shield)                                                                                      \
+    X(send_by_server)                                                                              \
     X(solve)                                                                                       \
     X(form_error)                                                                                  \
     X(form_charset)                                                                                \

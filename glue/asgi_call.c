@@ -27,6 +27,15 @@ static PyMethodDef send_def = {"send", method_asgi_send, METH_O,
 void hfa_asgi_call_wake(struct hfa_asgi_call *call)
 {
     hfa_operation_wake_all(call);
+    if (call->on_gone == NULL || !call->is_disconnected)
+        return;
+    PyObject *on_gone = call->on_gone;
+    call->on_gone = NULL;
+    PyObject *done = PyObject_CallNoArgs(on_gone);
+    if (done == NULL)
+        PyErr_WriteUnraisable(on_gone);
+    Py_XDECREF(done);
+    Py_DECREF(on_gone);
 }
 
 void hfa_asgi_call_step(struct hfa_asgi_call *call)
@@ -73,6 +82,7 @@ static void release(struct hfa_asgi_call *call)
     Py_CLEAR(call->close_event);
     Py_CLEAR(call->denial);
     Py_CLEAR(call->trailers);
+    Py_CLEAR(call->on_gone);
     release_exchange(call);
 }
 
@@ -362,6 +372,7 @@ static int call_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(call->close_event);
     Py_VISIT(call->denial);
     Py_VISIT(call->trailers);
+    Py_VISIT(call->on_gone);
     return 0;
 }
 

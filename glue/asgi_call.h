@@ -40,6 +40,7 @@ struct hfa_asgi_call {
     bool response_complete;
     bool has_trailers;    /* http.response.trailers ends the response */
     bool awaits_trailers; /* the body is complete */
+    PyObject *on_gone;    /* owned: called once when the client has gone; or NULL */
     PyObject *trailers;   /* owned list of those that came with more_trailers; or NULL */
     bool body_ended;      /* http.request with more_body False was delivered */
     /* WebSockets. */
@@ -72,7 +73,7 @@ void hfa_asgi_call_finish(struct hfa_asgi_call *call, PyObject *result, PyObject
 /* It will never end: gives the exchange back. */
 void hfa_asgi_call_drop(struct hfa_asgi_call *call);
 
-/* Lets every receive() and send() that waits look again. */
+/* Lets every receive() and send() that waits look again, and calls on_gone if that is due. */
 void hfa_asgi_call_wake(struct hfa_asgi_call *call);
 /* The same at once, for who is called by the loop itself. */
 void hfa_asgi_call_step(struct hfa_asgi_call *call);

@@ -119,6 +119,8 @@ static int send_start(struct hfa_asgi_call *call, PyObject *message)
     call->response_started = true;
     if (call->is_shutting_down)
         call->is_disconnected = true; /* a stream that begins now would hold up the exit */
+    if (call->is_disconnected)
+        hfa_asgi_call_wake(call);
     PyObject *status = hfa_asgi_message_item(message, state->str_status, true);
     if (status == NULL)
         return -1;
@@ -264,6 +266,47 @@ static int send_path(struct hfa_asgi_call *call, PyObject *message)
     return 1;
 }
 
+/* A part of an open file, sent by the kernel. */
+static int send_zero_copy(struct hfa_asgi_call *call, PyObject *message)
+{
+    PyObject *number = hfa_asgi_message_item(message, call->server->state->str_file, true);
+    PyObject *offset = number == NULL
+                           ? NULL
+                           : hfa_asgi_message_item(message, call->server->state->str_offset, true);
+    PyObject *count = offset == NULL
+                          ? NULL
+                          : hfa_asgi_message_item(message, call->server->state->str_count, true);
+    bool more_body = false;
+    int result = -1;
+
+    if (count == NULL || read_flag(message, call->server->state->str_more_body, &more_body) < 0)
+        goto done;
+    long descriptor = PyLong_AsLong(number);
+    unsigned long long from = PyErr_Occurred() ? 0 : PyLong_AsUnsignedLongLong(offset);
+    unsigned long long length = PyErr_Occurred() ? 0 : PyLong_AsUnsignedLongLong(count);
+    if (PyErr_Occurred())
+        goto done;
+    int fd = fcntl((int)descriptor, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        goto done;
+    }
+    bool last = !more_body && !call->has_trailers;
+    if (hfa_asgi_check(hfa_exchange_write_file(call->exchange, fd, from, length, last)) < 0)
+        goto done;
+    if (last)
+        complete(call);
+    else if (!more_body)
+        call->awaits_trailers = true;
+    hfa_server_object_output(call->server, more_body ? HFA_OUTPUT_NOW : HFA_OUTPUT_SOON);
+    result = 1;
+done:
+    Py_XDECREF(number);
+    Py_XDECREF(offset);
+    Py_XDECREF(count);
+    return result;
+}
+
 static int unexpected(PyObject *type, const char *expected)
 {
     PyErr_Format(PyExc_RuntimeError, "Expected ASGI message '%s', but got '%S'.", expected, type);
@@ -314,6 +357,8 @@ int hfa_asgi_http_send(struct hfa_asgi_call *call, PyObject *message)
             result = send_body(call, message);
         else if (match == 0 && is_type(type, state->str_http_response_pathsend) > 0)
             result = send_path(call, message);
+        else if (match == 0 && is_type(type, state->str_http_response_zerocopysend) > 0)
+            result = send_zero_copy(call, message);
         else if (match == 0)
             unexpected(type, "http.response.body");
     } else {

@@ -290,7 +290,7 @@ static bool read_response(PyObject *from, struct hfa_plan *plan)
         return false;
     plan->respond = (enum hfa_respond_kind)respond;
     if (names != values || (plan->respond == HFA_RESPOND_MODEL && plan->to_json == NULL) ||
-        (plan->respond == HFA_RESPOND_CLASS && plan->make_response == NULL)) {
+        (plan->respond >= HFA_RESPOND_CLASS && plan->make_response == NULL)) {
         PyErr_SetString(PyExc_ValueError, "the response of a plan is not sound");
         return false;
     }

@@ -120,6 +120,8 @@ enum hfa_respond_kind {
     HFA_RESPOND_ENCODE, /* jsonable_encoder and json.dumps */
     HFA_RESPOND_MODEL,  /* a response model, pydantic's JSON */
     HFA_RESPOND_CLASS,  /* a response class of the user's choice: `make_response` */
+    HFA_RESPOND_STREAM, /* the endpoint yields: `make_response` of its generator */
+    HFA_RESPOND_EVENTS, /* it yields server-sent events: the same, awaited, with the Request */
 };
 
 struct hfa_plan {
@@ -156,11 +158,13 @@ struct hfa_plan {
     PyObject *to_json;                /* owned: the serializer's to_json */
     PyObject *to_json_kwnames;        /* owned tuple */
     PyObject *to_json_values;         /* owned tuple */
-    PyObject *make_response;          /* owned: (content, status or None, background) -> Response */
+    PyObject *make_response;          /* owned: of the content, injected response, background;
+                                         see _fastapi/streams.py for those that yield */
 
-    struct hfa_job_site site;       /* what the pool has learnt of the `def` steps */
-    struct hfa_job_site exit_site;  /* and of leaving what has yielded */
-    struct hfa_job_site write_site; /* and of writing uploads to disk */
+    struct hfa_job_site site;        /* what the pool has learnt of the `def` steps */
+    struct hfa_job_site exit_site;   /* and of leaving what has yielded */
+    struct hfa_job_site write_site;  /* and of writing uploads to disk */
+    struct hfa_job_site stream_site; /* and of `def` iterators */
 
     PyObject *info;         /* owned: the route compiler's own object, given to its functions */
     PyObject *overrides_of; /* owned: the dict that holds "dependency_overrides", or None */

@@ -342,6 +342,17 @@ static PyObject *method_send_noticing(PyObject *self, PyObject *message)
 static PyMethodDef send_noticing_def = {"send", method_send_noticing, METH_O,
                                         "Returns a coroutine that takes an ASGI message."};
 
+/* Whether a stream needs nobody who receives meanwhile, and no scope of AnyIO's can be around it
+ * that a dependency has opened. */
+static bool is_undisturbed(const struct hfa_run *run)
+{
+    const struct hfa_exchange *exchange = run->call->exchange;
+
+    return run->plan->entry_count == 0 && run->plan->respond != HFA_RESPOND_EVENTS &&
+           exchange != NULL && exchange->body_complete &&
+           hfa_buffer_bytes(&exchange->body).length == 0;
+}
+
 /* Lets the response send itself: streams, files, classes with a __call__ of their own. */
 static int send_by_itself(struct hfa_run *run, PyObject *response)
 {
@@ -351,12 +362,18 @@ static int send_by_itself(struct hfa_run *run, PyObject *response)
     }
     if (hfa_run_need_call(run) < 0)
         return -1;
-    PyObject *send = run->server != NULL ? Py_NewRef(run->send)
-                                         : PyCFunction_New(&send_noticing_def, (PyObject *)run);
-    PyObject *sending =
-        send == NULL ? NULL
-                     : PyObject_CallFunctionObjArgs(response, run->scope, run->receive, send, NULL);
-    Py_XDECREF(send);
+    PyObject *sending;
+    if (run->server != NULL) {
+        sending = PyObject_CallFunctionObjArgs(run->application->hooks.send_by_server, response,
+                                               run->scope, run->receive, run->send, (PyObject *)run,
+                                               is_undisturbed(run) ? Py_True : Py_False, NULL);
+    } else {
+        PyObject *send = PyCFunction_New(&send_noticing_def, (PyObject *)run);
+        sending = send == NULL ? NULL
+                               : PyObject_CallFunctionObjArgs(response, run->scope, run->receive,
+                                                              send, NULL);
+        Py_XDECREF(send);
+    }
     run->phase = HFA_RUN_SENT;
     run->is_sent_by_app = true;
     return hfa_run_await(run, sending);
@@ -594,8 +611,39 @@ static int respond_with_class(struct hfa_run *run)
     return result;
 }
 
+/* With the generator that the endpoint has given. */
+static int respond_stream(struct hfa_run *run)
+{
+    bool is_events = run->plan->respond == HFA_RESPOND_EVENTS;
+
+    if (is_events && hfa_run_need_request(run) < 0)
+        return -1;
+    PyObject *method = hfa_run_method(run);
+    PyObject *root_path = method == NULL ? NULL : hfa_run_root_path(run);
+    PyObject *made = root_path == NULL
+                         ? NULL
+                         : PyObject_CallFunctionObjArgs(
+                               run->plan->make_response, run->result,
+                               run->injected_response == NULL ? Py_None : run->injected_response,
+                               run->background == NULL ? Py_None : run->background, method,
+                               root_path, is_events ? run->request : NULL, NULL);
+    Py_XDECREF(method);
+    Py_XDECREF(root_path);
+    if (is_events) {
+        if (hfa_run_await(run, made) < 0)
+            return -1;
+        run->awaits_response = true;
+        return 0;
+    }
+    int result = made == NULL ? -1 : hfa_run_send_response(run, made);
+    Py_XDECREF(made);
+    return result;
+}
+
 int hfa_run_respond(struct hfa_run *run)
 {
+    if (run->plan->respond == HFA_RESPOND_STREAM || run->plan->respond == HFA_RESPOND_EVENTS)
+        return respond_stream(run);
     int answer = is_response(run, run->result);
 
     if (answer < 0)
@@ -619,6 +667,9 @@ int hfa_run_respond(struct hfa_run *run)
         return respond_model(run);
     case HFA_RESPOND_CLASS:
         return respond_with_class(run);
+    case HFA_RESPOND_STREAM:
+    case HFA_RESPOND_EVENTS:
+        break;
     }
     return -1;
 }

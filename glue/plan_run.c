@@ -300,6 +300,7 @@ void hfa_run_after_await(struct hfa_run *run, PyObject *value)
     run->awaits_frame = false;
     run->awaits_solution = false;
     if (value == NULL) {
+        run->awaits_response = false;
         if (run->phase == HFA_RUN_ENDS || run->phase == HFA_RUN_CLOSES) {
             Py_XSETREF(run->exception, hfa_take_exception());
             return;
@@ -309,6 +310,13 @@ void hfa_run_after_await(struct hfa_run *run, PyObject *value)
     }
     if (is_frames) {
         hfa_run_store(run, value);
+        return;
+    }
+    if (run->awaits_response) {
+        run->awaits_response = false;
+        if (hfa_run_send_response(run, value) < 0)
+            hfa_run_keep_exception(run);
+        Py_DECREF(value);
         return;
     }
     if (is_form) {

@@ -110,6 +110,7 @@ struct hfa_run {
     bool response_started;
     bool is_disconnected;
     bool awaits_solution; /* `awaiting` is FastAPI's solve_dependencies() */
+    bool awaits_response; /* `awaiting` makes the response of a stream */
     bool awaits_frame;    /* `awaiting` is what the current frame's callable has returned */
     bool awaits_form;     /* `awaiting` makes form_values */
     bool is_body_read;    /* all of a form's body has been taken */
@@ -186,6 +187,8 @@ void hfa_run_release_exchange(struct hfa_run *run);
 int hfa_run_need_request(struct hfa_run *run);
 
 const struct hfa_frame *hfa_run_frame(const struct hfa_run *run);
+/* Whether the current frame is an endpoint that yields: it is called in the loop thread. */
+bool hfa_run_begins_stream(const struct hfa_run *run);
 bool hfa_run_is_at_endpoint(const struct hfa_run *run);
 /* The result of the current frame's callable goes where it is wanted. Takes `value`. */
 void hfa_run_store(struct hfa_run *run, PyObject *value);

@@ -3,6 +3,7 @@
 
 #include "await.h"
 #include "run_exits.h"
+#include "run_stream.h"
 
 /* False with an exception set when the coroutine cannot be stepped now. */
 static bool can_step(const struct hfa_run *run)
@@ -198,6 +199,10 @@ PyMethodDef hfa_run_coroutine_methods[] = {
     {"throw", (PyCFunction)(void (*)(void))method_throw, METH_FASTCALL,
      "Raises an exception where the coroutine waits."},
     {"close", method_close, METH_NOARGS, "Ends the coroutine."},
+    {"watch", hfa_run_stream_watch, METH_O,
+     "watch(callback or None): the callback is called once when the client has gone."},
+    {"in_worker", hfa_run_stream_in_worker, METH_O,
+     "in_worker(callable): an awaitable for what it gives in a worker thread."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,6 +13,12 @@ bool hfa_run_is_at_endpoint(const struct hfa_run *run)
     return run->frame + 1 == run->plan->frame_count;
 }
 
+bool hfa_run_begins_stream(const struct hfa_run *run)
+{
+    return hfa_run_is_at_endpoint(run) &&
+           (run->plan->respond == HFA_RESPOND_STREAM || run->plan->respond == HFA_RESPOND_EVENTS);
+}
+
 /* The result of the current frame's callable goes where it is wanted. Takes `value`. */
 void hfa_run_store(struct hfa_run *run, PyObject *value)
 {
@@ -196,6 +202,14 @@ enum hfa_progress hfa_run_call_step(struct hfa_run *run)
     }
     if (frame->entry != HFA_ENTRY_NONE)
         return hfa_run_enter_step(run);
+    if (hfa_run_begins_stream(run)) {
+        PyObject *generator = hfa_run_call_frame(run);
+        if (generator == NULL)
+            hfa_run_keep_exception(run);
+        else
+            hfa_run_store(run, generator);
+        return HFA_PROGRESS_AWAITS;
+    }
     if (!frame->is_async)
         return hfa_run_hand_to_worker(run);
     if (!run->is_driven)

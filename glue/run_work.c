@@ -48,7 +48,8 @@ static int work_step(struct hfa_run *run)
     case HFA_RUN_CALLS:
         if (hfa_run_skip(run))
             return 1;
-        if (frame->is_async || (hfa_run_is_at_endpoint(run) && run->errors != NULL))
+        if (frame->is_async || hfa_run_begins_stream(run) ||
+            (hfa_run_is_at_endpoint(run) && run->errors != NULL))
             return 0;
         if (frame->entry != HFA_ENTRY_NONE)
             return hfa_run_enter_in_worker(run);

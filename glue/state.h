@@ -61,6 +61,10 @@
     X(more_trailers, "more_trailers")                                                              \
     X(links, "links")                                                                              \
     X(http_response_pathsend, "http.response.pathsend")                                            \
+    X(http_response_zerocopysend, "http.response.zerocopysend")                                    \
+    X(file, "file")                                                                                \
+    X(offset, "offset")                                                                            \
+    X(count, "count")                                                                              \
     X(websocket_http_response, "websocket.http.response")                                          \
     X(websocket_connect, "websocket.connect")                                                      \
     X(websocket_receive, "websocket.receive")                                                      \
@@ -80,6 +84,7 @@
     X(call_soon, "call_soon")                                                                      \
     X(call_exception_handler, "call_exception_handler")                                            \
     X(set_result, "set_result")                                                                    \
+    X(set_exception, "set_exception")                                                              \
     X(done, "done")                                                                                \
     X(get, "get")                                                                                  \
     X(throw, "throw")                                                                              \

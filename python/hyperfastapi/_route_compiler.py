@@ -20,6 +20,7 @@ from ._fastapi import (
     forms,
     handlers,
     responses,
+    streams,
     websockets,
 )
 from ._fastapi.route_info import RouteInfo
@@ -27,7 +28,7 @@ from ._fastapi.routes import EffectiveRoute, form_limit_guards, form_limits_of
 
 PATH, QUERY, HEADER, COOKIE, BODY, BODY_ITEM, DELEGATED, FORM = range(8)
 VALIDATE, STR, INT, FLOAT, BOOL = range(5)
-ENCODE, MODEL, CLASS = range(3)
+ENCODE, MODEL, CLASS, STREAM, EVENTS = range(5)
 NO_BODY, JSON_BODY, FORM_BODY = range(3)
 
 _PATH_KINDS = {"str": 0, "path": 0, "int": 1, "float": 2, "uuid": 3}
@@ -466,8 +467,6 @@ def describe(
     effective = route.effective
     state = handlers.handler_state(effective.app)
     dependant = state["dependant"]
-    if dependants.is_generator(dependant.call):
-        raise Unknown("its endpoint yields")
     body_field = state["body_field"]
     is_form = body_field is not None and bool(state["is_body_form"])
     if is_form and (problem := forms.problem()) is not None:
@@ -485,13 +484,22 @@ def describe(
     elif body_field is not None:
         building.guards.append(applications.BODY_GUARD)
     _add_frame(building, dependant, dependant.call, dependant.call, bool(state["is_coroutine"]))
+    info = RouteInfo(app, router, route, state, tuple(building.cache_slots))
     response_field = state["response_field"]
     options = _json_options(state)
     respond = CLASS
-    if handlers.dumps_models(state):
+    make_response: Any = None
+    if dependants.is_generator(dependant.call):
+        response_field = None
+        stream = streams.of_route(state, info)
+        respond = EVENTS if stream.is_events else STREAM
+        make_response = stream.make
+    elif handlers.dumps_models(state):
         respond = MODEL
     elif response_field is None and handlers.is_default_json(state):
         respond = ENCODE
+    else:
+        make_response = responses.response_maker(state)
     return Plan(
         frames=tuple(building.frames),
         cache_count=max(1, len(building.cache_slots)),
@@ -510,8 +518,8 @@ def describe(
         to_json=dependants.serializer_of(response_field) if respond == MODEL else None,
         to_json_kwnames=tuple(options),
         to_json_values=tuple(options.values()),
-        make_response=responses.response_maker(state) if respond == CLASS else None,
-        info=RouteInfo(app, router, route, state, tuple(building.cache_slots)),
+        make_response=make_response,
+        info=info,
         overrides_of=overrides_of,
         guards=tuple(building.guards),
         form_limits=forms.default_limits() if is_form else (0, 0, 0),

@@ -128,7 +128,10 @@ class Gateway:
     # The client.
 
     def _read_local(self) -> None:
-        data = self._local.recv(65536)
+        try:
+            data = self._local.recv(65536)
+        except ConnectionResetError:  # it has left something unread
+            data = b""
         self._input += data
         self._client_is_done = not data
 

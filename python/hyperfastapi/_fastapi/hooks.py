@@ -25,7 +25,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from . import errors, exit_stacks, forms, parameters, responses
+from . import errors, exit_stacks, forms, parameters, responses, sending
 from .applications import FastAPI, own_middleware
 from .route_info import RouteInfo
 
@@ -73,6 +73,7 @@ class Hooks:
     no_response = staticmethod(exit_stacks.no_response)
     not_awaited = staticmethod(exit_stacks.not_awaited)
     shield = staticmethod(exit_stacks.shield)
+    send_by_server = staticmethod(sending.send_by_server)
     solve = staticmethod(parameters.solve)
     form_error = staticmethod(forms.form_error)
     form_charset = staticmethod(forms.form_charset)

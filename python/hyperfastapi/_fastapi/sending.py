@@ -1,0 +1,215 @@
+"""Streaming and file responses on our own server, without what other servers need for them.
+
+Starlette's classes listen for the client's departure in a task group around each response, look at
+files in worker threads and read them piece by piece. Here the server tells of the departure, and
+sends files itself. Whatever is not Starlette's own code is called as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
+from types import AsyncGeneratorType, FunctionType
+from typing import Any, Protocol, cast
+
+import anyio
+from anyio import CancelScope
+from anyio.lowlevel import checkpoint_if_cancelled
+from starlette import _utils
+from starlette.concurrency import iterate_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import (
+    FileResponse,
+    MalformedRangeHeader,
+    PlainTextResponse,
+    RangeNotSatisfiable,
+    Response,
+    StreamingResponse,
+)
+from starlette.types import Receive, Scope, Send
+
+
+class Run(Protocol):
+    """A request of our server on its way."""
+
+    def watch(self, on_gone: Callable[[], object] | None, /) -> None:
+        """Have a function called once when the client has gone, or no longer.
+
+        Args:
+            on_gone: what is called, at once if the client has gone already; None: nothing.
+        """
+
+    def in_worker(self, call: Callable[[], Any], /) -> Awaitable[Any]:
+        """Call a function in a worker thread, in a copy of the current context."""
+
+
+_make_group: Any = getattr(_utils, "create_collapsing_task_group", None)
+
+_STREAM_METHODS = ("__call__", "listen_for_disconnect")
+_FILE_METHODS = (
+    "__call__",
+    "_handle_simple",
+    "_handle_single_range",
+    "_open_file",
+    "_should_use_range",
+    "_parse_range_header",
+    "set_stat_headers",
+)
+
+
+def _code_of(kind: type, names: tuple[str, ...]) -> tuple[Any, ...]:
+    found = (getattr(kind, name, None) for name in names)
+    return tuple(getattr(each, "__func__", each) for each in found)
+
+
+_STREAM_CODE = _code_of(StreamingResponse, _STREAM_METHODS)
+_FILE_CODE = _code_of(FileResponse, _FILE_METHODS)
+
+
+def send_by_server(
+    response: Response, scope: Scope, receive: Receive, send: Send, run: Run, listens: bool
+) -> Awaitable[None]:
+    """Send a response that is not in one piece.
+
+    Args:
+        response: what an endpoint has returned.
+        scope: the request's.
+        receive: the server's.
+        send: the server's.
+        run: the request's.
+        listens: whether nobody has to `receive()` while a stream is sent.
+    """
+    kind = type(response)
+    if listens and _make_group is not None and _code_of(kind, _STREAM_METHODS) == _STREAM_CODE:
+        return _send_stream(response, send, run)  # type: ignore[arg-type]
+    if _code_of(kind, _FILE_METHODS) == _FILE_CODE:
+        return _send_file(response, scope, receive, send)  # type: ignore[arg-type]
+    return response(scope, receive, send)
+
+
+_ITERATE = cast(FunctionType, iterate_in_threadpool).__code__
+
+
+def _sync_iterable(body: Any) -> Iterable[Any] | None:
+    """Return what Starlette would iterate over in AnyIO's threads; None: it does not."""
+    if type(body) is not AsyncGeneratorType or body.ag_code is not _ITERATE or not body.ag_frame:
+        return None
+    names = body.ag_frame.f_locals
+    return None if "as_iterator" in names else cast("Iterable[Any]", names["iterator"])
+
+
+async def _iterate(run: Run, iterable: Iterable[Any]) -> AsyncIterator[Any]:
+    end = object()
+    take_next = partial(next, iter(iterable), end)
+    while True:
+        await checkpoint_if_cancelled()
+        with CancelScope(shield=True):
+            piece = await run.in_worker(take_next)
+        if piece is end:
+            return
+        yield piece
+
+
+async def _send_stream(response: StreamingResponse, send: Send, run: Run) -> None:
+    gone = CancelScope()
+    iterable = _sync_iterable(response.body_iterator)
+    if iterable is not None:
+        response.body_iterator = _iterate(run, iterable)
+    loop = asyncio.get_running_loop()
+
+    async def stream() -> None:
+        with gone:
+            await response.stream_response(send)
+
+    task = loop.create_task(stream(), name=_TASK_NAME)
+    run.watch(partial(loop.call_soon, gone.cancel))
+    failure: Exception | None = None
+    try:
+        await task
+    except Exception as exc:
+        failure = exc
+    finally:
+        run.watch(None)
+    if failure is not None:
+        await _fail_in_group(failure)
+    if response.background is not None:
+        await response.background()
+
+
+async def _fail_in_group(failure: Exception) -> None:
+    """Raise an exception as it comes out of Starlette's task group, contexts and all."""
+
+    async def fail() -> None:
+        raise failure
+
+    async with _make_group() as tasks:
+        tasks.start_soon(fail)
+        await anyio.sleep_forever()
+
+
+_TASK_NAME = "starlette.responses.StreamingResponse.__call__.<locals>.wrap"
+
+
+async def _send_file(response: FileResponse, scope: Scope, receive: Receive, send: Send) -> None:
+    status = response.stat_result
+    if status is None:
+        try:
+            status = os.stat(response.path)
+            response.set_stat_headers(status)
+        except FileNotFoundError:
+            raise RuntimeError(f"File at path {response.path} does not exist.")  # noqa: B904
+        if not stat.S_ISREG(status.st_mode):
+            raise RuntimeError(f"File at path {response.path} is not a file.")
+    method = scope["method"].upper()
+    is_head = method == "HEAD"
+    headers = Headers(scope=scope)
+    wanted, condition = headers.get("range"), headers.get("if-range")
+    ranges: list[tuple[int, int]] = []
+    if (
+        response.status_code == 200
+        and wanted is not None
+        and method in ("GET", "HEAD")
+        and (condition is None or response._should_use_range(condition))
+    ):
+        try:
+            ranges = response._parse_range_header(wanted, status.st_size)
+        except MalformedRangeHeader as exc:
+            await PlainTextResponse(exc.content, status_code=400)(scope, receive, send)
+            return
+        except RangeNotSatisfiable as exc:
+            refusal = {"Content-Range": f"bytes */{exc.max_size}"}
+            await PlainTextResponse(status_code=416, headers=refusal)(scope, receive, send)
+            return
+    if not ranges:
+        await response._handle_simple(send, is_head, send_pathsend=True)
+    elif len(ranges) == 1 and not is_head:
+        await _send_range(response, send, *ranges[0], status.st_size)
+    else:
+        await response(scope, receive, send)
+        return
+    if response.background is not None:
+        await response.background()
+
+
+async def _send_range(
+    response: FileResponse, send: Send, start: int, end: int, file_size: int
+) -> None:
+    headers = MutableHeaders(raw=list(response.raw_headers))
+    headers["content-range"] = f"bytes {start}-{end - 1}/{file_size}"
+    headers["content-length"] = str(end - start)
+    await send({"type": "http.response.start", "status": 206, "headers": headers.raw})
+    descriptor = os.open(response.path, os.O_RDONLY)
+    try:
+        await send(
+            {
+                "type": "http.response.zerocopysend",
+                "file": descriptor,
+                "offset": start,
+                "count": end - start,
+            }
+        )
+    finally:
+        os.close(descriptor)
