@@ -9,6 +9,7 @@
 #include "json_encode.h"
 #include "json_number.h"
 #include "listener.h"
+#include "multipart_object.h"
 #include "operation.h"
 #include "plan_run.h"
 #include "pool_object.h"
@@ -372,6 +373,7 @@ static int module_exec(PyObject *module)
         PyModule_AddType(module, state->pool_type) < 0 ||
         PyModule_AddType(module, state->router_type) < 0 ||
         PyModule_AddType(module, state->plan_type) < 0 ||
+        PyModule_AddType(module, state->multipart_type) < 0 ||
         PyModule_AddType(module, state->application_type) < 0 ||
         PyModule_AddObjectRef(module, "RESPONSE_STARTED", state->response_started) < 0 ||
         PyModule_AddObjectRef(module, "ClientDisconnected", state->client_disconnected) < 0)
@@ -453,6 +455,8 @@ static PyMethodDef module_methods[] = {
     {"cookies", cookies, METH_VARARGS, "cookies(*values): the cookies of Cookie fields."},
     {"cookie_last", cookie_last, METH_VARARGS,
      "cookie_last(values, name): the value of a cookie in a tuple of Cookie fields, or None."},
+    {"header_options", hfa_multipart_header_options, METH_O,
+     "header_options(value): the type of a header, and its options by name."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -134,7 +134,8 @@
     X(plan, hfa_plan_spec)                                                                         \
     X(run, hfa_run_spec)                                                                           \
     X(application, hfa_application_spec)                                                           \
-    X(form_reader, hfa_form_reader_spec)
+    X(form_reader, hfa_form_reader_spec)                                                           \
+    X(multipart, hfa_multipart_object_spec)
 
 struct hfa_pool;
 
