@@ -28,7 +28,7 @@ bin := $(VENV)/bin
 python := $(bin)/python
 # Suites in one process each: no order between their event loops, warning filters and patches.
 python_suites := $(wildcard tests/package tests/glue tests/parity tests/conformance tests/server \
-	tests/benchmarks tests/random_apps tests/properties)
+	tests/attacks tests/benchmarks tests/random_apps tests/properties)
 c_directories := net glue tests examples benchmarks fuzz
 shell_scripts := $(filter-out %.txt %.py,$(wildcard tools/*)) .ci/run
 c_reactors := $(addprefix test-c-,$(reactors))

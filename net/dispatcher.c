@@ -238,8 +238,12 @@ unsigned hfa_dispatcher_run(struct hfa_dispatcher *dispatcher, unsigned most)
         if (dispatcher->ready_first == NULL)
             dispatcher->ready_last = NULL;
         exchange->is_queued = false;
-        handed_over++;
-        hand_over(dispatcher, exchange);
+        /* Requests that were taken back at once cost next to nothing: they may be many, and what
+         * comes behind them must not wait for another turn. */
+        if (exchange->events != 0) {
+            handed_over++;
+            hand_over(dispatcher, exchange);
+        }
         drop_reference(exchange); /* last use of exchange */
     }
     if (dispatcher->released != NULL || dispatcher->peers_gone != NULL)

@@ -10,6 +10,9 @@
 #define CONNECTION_WINDOW (1024 * 1024)
 /* A stream's window is limits->request_buffer, but so much at least. */
 #define STREAM_WINDOW_MIN 16384
+/* After so many frames of one piece of input, what they call for is put into the output: it is
+ * counted there, and a client that goes too far has no more of its input looked at. */
+#define FRAMES_AT_ONCE 32
 
 static struct hfa_http2_stream *find_stream(nghttp2_session *session, int32_t id)
 {
@@ -427,11 +430,13 @@ static enum hfa_status http2_input(void *engine, char *data, size_t length, bool
     struct hfa_http2_conn *conn = engine;
     size_t at = 0;
 
-    while (at < length && !conn->is_broken) {
+    for (unsigned frames = 1; at < length && !conn->is_broken; frames++) {
         size_t taken = input_frame(conn, (struct hfa_bytes){data + at, length - at});
         if (taken == 0)
             break;
         at += taken;
+        if (frames % FRAMES_AT_ONCE == 0 && nghttp2_session_want_write(conn->session) != 0)
+            pump(conn);
     }
     /* What a client's faults have reset must not reach the application first. */
     pump(conn);

@@ -1,0 +1,1 @@
+"""HTTP/2 attacks on a server, and a well-behaved client beside them."""
