@@ -1,5 +1,6 @@
 """Forms: fields, files and models, limits, what is left of the body, when files are closed."""
 
+import asyncio
 import inspect
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from fastapi import (
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile as StarletteUploadFile
 from starlette.formparsers import MultiPartParser
 
 from hyperfastapi._fastapi import forms
@@ -322,6 +324,22 @@ def test_files_that_do_not_stay_in_memory(conform, monkeypatch, kind, size):
     )
     pieces = [body[at : at + 30_000] for at in range(0, len(body), 30_000)]
     conform(make, post(f"/{kind}", body, MULTIPART), post(f"/{kind}", pieces, MULTIPART))
+
+
+def test_files_whose_reading_has_been_replaced(conform, monkeypatch):
+    """D65: it may wait, though the files are in memory."""
+    read = StarletteUploadFile.read
+
+    async def slow_read(self, size=-1):
+        await asyncio.sleep(0.001)
+        return await read(self, size)
+
+    monkeypatch.setattr(StarletteUploadFile, "read", slow_read)
+    files = [part("i", b"1", filename="a"), part("i", b"22", filename="b")]
+    conform(
+        lambda side: taking(side, "async", **FILES),
+        post_parts("/", *files, part("h", b"3", filename="c")),
+    )
 
 
 def closing(side, kept):

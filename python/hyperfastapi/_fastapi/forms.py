@@ -234,16 +234,24 @@ def form_values(
         info: the route's.
 
     Returns:
-        Values and errors; a coroutine for them where a file is on disk, which it may have to read.
+        Values and errors; a coroutine for them where reading a file may have to wait.
     """
     extracting = _dependencies.request_body_to_args(
         body_fields=fields, received_body=form, embed_body_fields=info.embeds
     )
-    if any(
-        isinstance(value, UploadFile) and not value._in_memory for _, value in form.multi_items()
-    ):
+    if not all(_is_read_at_once(value) for _, value in form.multi_items()):
         return cast("Coroutine[Any, Any, Any]", extracting)
     return cast("tuple[dict[str, Any], Any]", result_of(extracting))
+
+
+_READ, _SEEK = UploadFile.read, UploadFile.seek
+
+
+def _is_read_at_once(value: Any) -> bool:
+    if not isinstance(value, UploadFile):
+        return True
+    kind = type(value)
+    return value._in_memory and kind.read is _READ and kind.seek is _SEEK
 
 
 def close_form(items: Items) -> Coroutine[Any, Any, None] | None:
