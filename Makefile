@@ -4,7 +4,8 @@ VENV ?= .venv
 PYTHON ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
-# Sanitizers of `make asan`; minutes of `make soak` and seconds a target of `make fuzz`.
+# Sanitizers of `make asan`; minutes of `make soak`; seconds a target of `make fuzz`, and an attack
+# of `make attacks`.
 SANITIZE ?= address,undefined
 MINUTES ?= 30
 SECONDS_EACH ?= 60
@@ -35,7 +36,7 @@ c_reactors := $(addprefix test-c-,$(reactors))
 
 .PHONY: help run build test test-c $(c_reactors) test-python test-upstream test-random test-matrix \
 	autobahn \
-	lint asan fuzz soak bench clean
+	lint asan fuzz soak attacks acceptance bench clean
 .NOTPARALLEL:
 
 help: ## list the tasks
@@ -103,6 +104,16 @@ fuzz: ## each fuzz target, and a differential one, for SECONDS_EACH=60
 soak: ## mixed traffic for MINUTES=30, with clients that leave
 	@tools/setup tests
 	$(python) -m tests.soak --minutes $(MINUTES)
+
+attacks: ## each HTTP/2 attack for SECONDS_EACH=60, beside a well-behaved client
+	@tools/setup tests
+	$(python) -m tests.attacks --seconds $(SECONDS_EACH)
+
+acceptance: ## certificate renewal under load, and what sslyze and h2spec find (both on PATH)
+	@tools/setup tests
+	$(python) -m tests.acceptance rotation
+	$(python) -m tests.acceptance sslyze
+	$(python) -m tests.acceptance h2spec
 
 bench: ## the benchmarks, beside uvicorn and granian
 	@tools/setup bench

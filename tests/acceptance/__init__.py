@@ -1,0 +1,1 @@
+"""Checks of the protocols by programs of others, and under load: too long for every test run."""
