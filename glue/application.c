@@ -91,8 +91,21 @@ static struct hfa_plan *select_plan(struct hfa_application *application, struct 
     if (match->kind == HFA_MATCH_FULL)
         return current_plan(application, match->index, left);
     *left = match->kind == HFA_MATCH_OPAQUE ? &application->bridged[match->index]
-                                            : &application->unrouted;
+                                            : &application->unmatched;
     return NULL;
+}
+
+/* What answers a request that no route takes: a new reference. NULL: FastAPI has to. */
+static PyObject *unrouted_answer(struct hfa_application *application,
+                                 const struct hfa_unrouted_request *request)
+{
+    if (application->unrouted.answers == NULL || request->match->kind == HFA_MATCH_FULL ||
+        request->match->kind == HFA_MATCH_OPAQUE)
+        return NULL;
+    PyObject *response = hfa_unrouted_answer(&application->unrouted, application->router, request);
+    if (response == NULL)
+        PyErr_Clear(); /* FastAPI will meet it, too */
+    return response;
 }
 
 /* --- From our own server -------------------------------------------------------------------------
@@ -146,11 +159,21 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
     }
     /* What is left to FastAPI comes by its middleware stack, and is counted there. */
     struct hfa_plan *plan = select_plan(application, method, path, &match, &left);
+    PyObject *response = NULL;
+    if (plan == NULL && left == &application->unmatched && application->is_whole && !is_websocket) {
+        const struct hfa_unrouted_request request = {&match, method, path, NULL, server, exchange};
+        response = unrouted_answer(application, &request);
+        if (response != NULL)
+            plan = (struct hfa_plan *)application->unrouted.plan;
+    }
     if (plan != NULL && application->is_whole && plan->is_websocket == is_websocket) {
         run = hfa_run_new(application, server, exchange, plan, text, &match);
         if (run == NULL)
             PyErr_WriteUnraisable((PyObject *)application);
+        else if (response != NULL)
+            hfa_run_set_response(run, response);
     }
+    Py_XDECREF(response);
     Py_XDECREF(text);
     if (run == NULL)
         return false;
@@ -191,36 +214,97 @@ static bool is_known(const struct hfa_application *application, PyObject *scope)
     return true;
 }
 
-static PyObject *enter_plan(struct hfa_application *application, PyObject *scope, PyObject *receive,
-                            PyObject *send)
+/* False: get_route_path() may cut the path with another last slash elsewhere. */
+static bool ends_plainly(const struct hfa_state *state, PyObject *scope)
 {
-    const struct hfa_state *state = application->state;
-    PyObject *method = PyDict_GetItemWithError(scope, state->str_method); /* borrowed */
-    PyObject *path = method == NULL ? NULL : route_path(state, scope);
+    PyObject *root_path = PyDict_GetItemWithError(scope, state->str_root_path); /* borrowed */
+
+    if (root_path == NULL || !PyUnicode_Check(root_path))
+        return true;
+    Py_ssize_t length = PyUnicode_GetLength(root_path);
+    return length == 0 || PyUnicode_ReadChar(root_path, length - 1) != '/';
+}
+
+/* A run that answers what no route takes. NULL with an exception, or without one: FastAPI has to.
+ */
+static PyObject *enter_unrouted(struct hfa_application *application, PyObject *scope,
+                                PyObject *receive, PyObject *send,
+                                const struct hfa_unrouted_request *request)
+{
+    if (!ends_plainly(application->state, scope))
+        return NULL;
+    PyObject *response = unrouted_answer(application, request);
+    if (response == NULL)
+        return NULL;
+    PyObject *index = request->match->kind == HFA_MATCH_PARTIAL
+                          ? PyLong_FromUnsignedLong(request->match->index)
+                          : Py_NewRef(Py_None);
+    PyObject *shown = index == NULL ? NULL
+                                    : PyObject_CallMethod(application->unrouted.answers, "show",
+                                                          "OO", scope, index);
+    PyObject *run = NULL;
+    if (shown != NULL)
+        run = hfa_run_enter(application, (struct hfa_plan *)application->unrouted.plan, scope,
+                            receive, send, NULL, request->match);
+    if (run != NULL)
+        hfa_run_set_response((struct hfa_run *)run, response);
+    Py_XDECREF(shown);
+    Py_XDECREF(index);
+    Py_DECREF(response);
+    return run;
+}
+
+/* An awaitable: a new reference. NULL with an exception, or without one: FastAPI has to answer. */
+static PyObject *enter_plan(struct hfa_application *application, PyObject *scope, PyObject *receive,
+                            PyObject *send, PyObject *path)
+{
+    PyObject *method =
+        PyDict_GetItemWithError(scope, application->state->str_method); /* borrowed */
     struct hfa_bytes method_view, path_view;
     struct hfa_route_match match;
+    uint64_t *left;
     PyObject *run = NULL;
 
-    if (path == NULL || !PyUnicode_Check(method) || !view_of_text(method, &method_view) ||
-        !view_of_text(path, &path_view) || !is_known(application, scope)) {
+    if (method == NULL || !PyUnicode_Check(method) || !view_of_text(method, &method_view) ||
+        !view_of_text(path, &path_view)) {
         PyErr_Clear();
         application->unguarded++;
-    } else {
-        uint64_t *left;
-        struct hfa_plan *plan = select_plan(application, method_view, path_view, &match, &left);
-        if (plan == NULL) {
-            ++*left;
-        } else {
-            application->compiled++;
-            run = hfa_run_enter(application, plan, scope, receive, send, path, &match);
-            if (run == NULL) {
-                Py_DECREF(path);
-                return NULL;
-            }
-        }
+        return NULL;
     }
-    Py_XDECREF(path);
-    return run == NULL ? Py_NewRef(Py_None) : run;
+    struct hfa_plan *plan = select_plan(application, method_view, path_view, &match, &left);
+    if (plan != NULL) {
+        run = hfa_run_enter(application, plan, scope, receive, send, path, &match);
+        if (run == NULL || hfa_run_show_route((struct hfa_run *)run) < 0) {
+            Py_XDECREF(run);
+            return NULL;
+        }
+    } else if (left == &application->unmatched) {
+        const struct hfa_unrouted_request request = {&match, method_view, path_view,
+                                                     scope,  NULL,        NULL};
+        run = enter_unrouted(application, scope, receive, send, &request);
+        if (run == NULL && PyErr_Occurred())
+            return NULL;
+    }
+    ++*(run != NULL ? &application->compiled : left);
+    return run;
+}
+
+static PyObject *enter(struct hfa_application *application, PyObject *scope, PyObject *receive,
+                       PyObject *send)
+{
+    if (!is_known(application, scope)) {
+        application->followed++;
+        return NULL;
+    }
+    PyObject *path = route_path(application->state, scope);
+    if (path == NULL) {
+        PyErr_Clear();
+        application->unguarded++;
+        return NULL;
+    }
+    PyObject *run = enter_plan(application, scope, receive, send, path);
+    Py_DECREF(path);
+    return run;
 }
 
 static PyObject *method_enter(PyObject *self, PyObject *const *args, Py_ssize_t count)
@@ -240,7 +324,8 @@ static PyObject *method_enter(PyObject *self, PyObject *const *args, Py_ssize_t 
     }
     if (PyDict_Contains(args[0], application->state->str_method) == 0)
         Py_RETURN_NONE; /* a WebSocket */
-    return enter_plan(application, args[0], args[1], args[2]);
+    PyObject *run = enter(application, args[0], args[1], args[2]);
+    return run == NULL && !PyErr_Occurred() ? Py_NewRef(Py_None) : run;
 }
 
 /* --- Encoders
@@ -328,14 +413,15 @@ static bool are_pairs(PyObject *items, PyTypeObject *first)
 
 static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"router", "plans", "guards", "lists", "stages", "is_whole", NULL};
+    static char *keywords[] = {"router", "plans",    "guards",   "lists",
+                               "stages", "unrouted", "is_whole", NULL};
     struct hfa_application *application = (struct hfa_application *)self;
-    PyObject *router, *plans, *guards, *lists, *stages;
+    PyObject *router, *plans, *guards, *lists, *stages, *unrouted;
     int is_whole;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!O!O!p:load", keywords, &router,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!O!O!Op:load", keywords, &router,
                                      &PyTuple_Type, &plans, &PyTuple_Type, &guards, &PyTuple_Type,
-                                     &lists, &PyTuple_Type, &stages, &is_whole))
+                                     &lists, &PyTuple_Type, &stages, &unrouted, &is_whole))
         return NULL;
     if (!Py_IS_TYPE(router, application->state->router_type)) {
         PyErr_SetString(PyExc_TypeError, "router has to be a Router");
@@ -354,10 +440,16 @@ static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
     }
     struct hfa_response_stages new_stages;
     struct hfa_guards new_guards;
+    struct hfa_unrouted new_unrouted;
     if (hfa_response_stages_init(&new_stages, stages) < 0)
         return NULL;
     if (hfa_guards_read(&new_guards, application->state, guards) < 0) {
         hfa_response_stages_clear(&new_stages);
+        return NULL;
+    }
+    if (hfa_unrouted_read(&new_unrouted, application->state, unrouted) < 0) {
+        hfa_response_stages_clear(&new_stages);
+        hfa_guards_clear(&new_guards);
         return NULL;
     }
     uint64_t *bridged =
@@ -365,6 +457,7 @@ static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
     if (bridged == NULL) {
         hfa_response_stages_clear(&new_stages);
         hfa_guards_clear(&new_guards);
+        hfa_unrouted_clear(&new_unrouted);
         return PyErr_NoMemory();
     }
     hfa_response_stages_clear(&application->stages);
@@ -376,6 +469,8 @@ static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
     Py_SETREF(application->plans, Py_NewRef(plans));
     hfa_guards_clear(&application->guards);
     application->guards = new_guards;
+    hfa_unrouted_clear(&application->unrouted);
+    application->unrouted = new_unrouted;
     Py_SETREF(application->lists, Py_NewRef(lists));
     application->is_whole = is_whole;
     Py_RETURN_NONE;
@@ -423,8 +518,9 @@ static PyObject *method_counts(PyObject *self, PyObject *unused)
     }
     if (bridged == NULL)
         return NULL;
-    return Py_BuildValue("(KKKN)", (unsigned long long)application->compiled,
-                         (unsigned long long)application->unrouted,
+    return Py_BuildValue("(KKKKN)", (unsigned long long)application->compiled,
+                         (unsigned long long)application->unmatched,
+                         (unsigned long long)application->followed,
                          (unsigned long long)application->unguarded, bridged);
 }
 
@@ -448,7 +544,7 @@ static int application_traverse(PyObject *self, visitproc visit, void *arg)
     if (stages != 0)
         return stages;
     Py_VISIT(application->unknown);
-    return 0;
+    return hfa_unrouted_traverse(&application->unrouted, visit, arg);
 }
 
 static int application_clear(PyObject *self)
@@ -467,6 +563,7 @@ static int application_clear(PyObject *self)
     Py_CLEAR(application->lists);
     hfa_response_stages_clear(&application->stages);
     Py_CLEAR(application->unknown);
+    hfa_unrouted_clear(&application->unrouted);
     return 0;
 }
 
@@ -487,10 +584,10 @@ static PyMethodDef application_methods[] = {
     {"enter", (PyCFunction)(void (*)(void))method_enter, METH_FASTCALL,
      "enter(scope, receive, send): an awaitable that answers, or None: FastAPI has to."},
     {"load", (PyCFunction)(void (*)(void))method_load, METH_VARARGS | METH_KEYWORDS,
-     "load(router, plans, guards, lists, stages, is_whole): what has been compiled."},
+     "load(router, plans, guards, lists, stages, unrouted, is_whole): what has been compiled."},
     {"replace", method_replace, METH_VARARGS, "replace(index, plan): another plan for a route."},
     {"counts", method_counts, METH_NOARGS,
-     "counts(): requests (compiled, unrouted, unguarded, bridged by route)."},
+     "counts(): requests (compiled, unmatched, followed, unguarded, bridged by route)."},
     {NULL, NULL, 0, NULL},
 };
 

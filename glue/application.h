@@ -18,6 +18,7 @@
 #include "response_stage.h"
 #include "router.h"
 #include "state.h"
+#include "unrouted.h"
 
 struct hfa_server_object;
 struct hfa_plan;
@@ -38,6 +39,7 @@ struct hfa_run;
     X(is_json)                                                                                     \
     X(jsonable_encoder)                                                                            \
     X(make_request)                                                                                \
+    X(show_route)                                                                                  \
     X(make_injected_response)                                                                      \
     X(json_response)                                                                               \
     X(background_tasks)                                                                            \
@@ -93,11 +95,13 @@ struct hfa_application {
     PyObject *unknown;                 /* owned tuple of keys: a scope that has one is FastAPI's */
     struct hfa_run *pending;           /* runs that resume inside the middleware stack */
     struct hfa_response_stages stages; /* middleware that is native */
+    struct hfa_unrouted unrouted;      /* what answers where no route does */
     struct hfa_json_encoder encoder;
     bool is_encoding;
     bool is_whole;      /* nothing of the user's stands between the server and the router */
     uint64_t compiled;  /* requests that a plan has taken */
-    uint64_t unrouted;  /* left to FastAPI: no route for them, or none that is known */
+    uint64_t unmatched; /* left to FastAPI: no route for them, and no answer of FastAPI's own */
+    uint64_t followed;  /* left to FastAPI: something else works with their scope */
     uint64_t unguarded; /* left to FastAPI: what the plans were made from has changed */
     uint64_t *bridged;  /* owned: for each route, requests left to FastAPI */
 };

@@ -121,6 +121,25 @@ int hfa_run_need_request(struct hfa_run *run)
     return run->request == NULL ? -1 : hfa_run_show_exits(run);
 }
 
+int hfa_run_show_route(struct hfa_run *run)
+{
+    PyObject *params = hfa_run_path_params(run);
+    PyObject *shown = params == NULL
+                          ? NULL
+                          : PyObject_CallFunctionObjArgs(run->application->hooks.show_route,
+                                                         run->plan->info, run->scope, params, NULL);
+
+    Py_XDECREF(params);
+    Py_XDECREF(shown);
+    return shown == NULL ? -1 : 0;
+}
+
+void hfa_run_set_response(struct hfa_run *run, PyObject *response)
+{
+    run->result = Py_NewRef(response);
+    run->phase = HFA_RUN_RESPONDS;
+}
+
 /* One part of the body, mostly the only one. Takes `piece`, NULL with an exception. */
 static int take_piece(struct hfa_run *run, PyObject *piece, bool is_last)
 {

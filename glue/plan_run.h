@@ -138,10 +138,17 @@ struct hfa_run *hfa_run_new(struct hfa_application *application, struct hfa_serv
 /* Runs it as far as it goes at once. Takes the reference. */
 void hfa_run_begin(struct hfa_run *run);
 
+/* Lets a run that has not begun yet send a Response, borrowed, and do nothing else. */
+void hfa_run_set_response(struct hfa_run *run, PyObject *response);
+
 /* An awaitable for a request that FastAPI's middleware stack has brought: a new reference. */
 PyObject *hfa_run_enter(struct hfa_application *application, struct hfa_plan *plan, PyObject *scope,
                         PyObject *receive, PyObject *send, PyObject *path,
                         const struct hfa_route_match *match);
+
+/* Leaves in the scope what FastAPI's router leaves there, for middleware to see. -1 with an
+ * exception. */
+int hfa_run_show_route(struct hfa_run *run);
 
 /* Of a run that waits for its body. */
 void hfa_run_on_body(struct hfa_run *run);

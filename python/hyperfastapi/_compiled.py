@@ -17,7 +17,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import Receive, Scope, Send
 
 from . import _core, _route_compiler, _route_paths
-from ._fastapi import Unknown, applications, handlers, hooks, routes, stages, websockets
+from ._fastapi import Unknown, applications, handlers, hooks, routes, stages, unrouted, websockets
 from ._fastapi.routes import EffectiveRoute
 
 
@@ -83,11 +83,9 @@ class CompiledApplication:
 
     def __init__(self, app: Any, middleware: ExceptionMiddleware) -> None:
         self.app = app
+        self._hooks = hooks.Hooks(app, middleware, _core.RESPONSE_STARTED)
         self.core = _core.Application(
-            app,
-            hooks.Hooks(app, middleware, _core.RESPONSE_STARTED),
-            self._recompile,
-            applications.SCOPES_OF_OTHERS,
+            app, self._hooks, self._recompile, applications.SCOPES_OF_OTHERS
         )
         self.enter = self.core.enter
         self._lock = threading.RLock()
@@ -124,15 +122,16 @@ class CompiledApplication:
     def counts(self) -> tuple[int, Counter[str]]:
         """Return the number of requests answered by plans, and by FastAPI with the reasons."""
         with self._lock:
-            compiled, unrouted, unguarded, _ = self.core.counts()
+            compiled, unmatched, followed, unguarded, _ = self.core.counts()
             bridged = self._bridged_now()
-            bridged["no route matches, or not with this method"] += unrouted
+            bridged["no route matches, or not with this method"] += unmatched
+            bridged["something follows the request: telemetry, or a body's limit"] += followed
             bridged[self._failure or "the application has changed while it was served"] += unguarded
             return compiled, +bridged
 
     def _bridged_now(self) -> Counter[str]:
         bridged = Counter(self._bridged)
-        for verdict, count in zip(self._verdicts, self.core.counts()[3], strict=False):
+        for verdict, count in zip(self._verdicts, self.core.counts()[4], strict=False):
             bridged[verdict.reason or "its plan could not be used"] += count
         return bridged
 
@@ -172,7 +171,11 @@ class CompiledApplication:
             specs.append(spec)
             plans.append(plan)
             self._verdicts.append(_verdict(route, reason))
-        lists = tuple((each.routes, tuple(each.routes)) for each in routes.routers_of(router))
+        lists = [(each.routes, tuple(each.routes)) for each in routes.routers_of(router)]
+        answers = self._unrouted(specs) if self._failure is None else None
+        if answers is not None:
+            guards = (*guards, *unrouted.default_guards(router))
+            lists += unrouted.default_lists(router)
         native = self._stages() if self._failure is None else None
         self.is_whole = native is not None
         for each in applications.user_middleware(self.app) if native else ():
@@ -181,7 +184,8 @@ class CompiledApplication:
             router=_core.Router(tuple(specs)),
             plans=tuple(plans),
             guards=guards,
-            lists=lists,
+            lists=tuple(lists),
+            unrouted=answers,
             stages=tuple(reversed(native or ())),
             is_whole=self.is_whole,
         )
@@ -198,6 +202,21 @@ class CompiledApplication:
             if "_routes_version" in vars(router):
                 guards.append((vars(router), "_routes_version", router._routes_version))
         return tuple(guards)
+
+    def _unrouted(self, specs: list[tuple[Any, ...]]) -> tuple[unrouted.Unrouted, Any] | None:
+        """What answers where no route does; None: FastAPI's own code."""
+        router = self.app.router
+        try:
+            unrouted.check_default(router)
+        except Unknown:
+            return None
+        mounts = frozenset(
+            index
+            for index, spec in enumerate(specs)
+            if spec[0] == "prefix" and all(isinstance(token, str) for token in spec[1])
+        )
+        answers = unrouted.Unrouted(router, self._routes, mounts, self._hooks)
+        return answers, _core.Plan(_route_compiler.describe_unrouted())
 
     def _stages(self) -> list[stages.Stage] | None:
         """What stands for the middleware, outermost first; None: something of it has to run."""

@@ -98,24 +98,24 @@ class Plan:
     """Everything that a run of one route needs."""
 
     frames: tuple[Frame, ...]
-    cache_count: int
-    path_names: tuple[str, ...]
-    path_kinds: tuple[int, ...]
-    body: int
-    strict_content_type: bool
-    validate_json: Any
-    respond: int
-    status_code: int
-    response_field: Any
-    response_validate: Any
-    response_shape: tuple[Any, ...] | None
-    to_json: Any
-    to_json_kwnames: tuple[str, ...]
-    to_json_values: tuple[Any, ...]
-    make_response: Any
-    info: Any
-    overrides_of: Any
-    guards: tuple[tuple[Any, str, Any], ...]
+    cache_count: int = 1
+    path_names: tuple[str, ...] = ()
+    path_kinds: tuple[int, ...] = ()
+    body: int = NO_BODY
+    strict_content_type: bool = True
+    validate_json: Any = None
+    respond: int = ENCODE
+    status_code: int = 0
+    response_field: Any = None
+    response_validate: Any = None
+    response_shape: tuple[Any, ...] | None = None
+    to_json: Any = None
+    to_json_kwnames: tuple[str, ...] = ()
+    to_json_values: tuple[Any, ...] = ()
+    make_response: Any = None
+    info: Any = None
+    overrides_of: Any = None
+    guards: tuple[tuple[Any, str, Any], ...] = ()
     form_limits: forms.Limits = (0, 0, 0)
     form_limit_sources: tuple[dict[str, int], ...] = ()
     spool_max_size: int = 0
@@ -523,6 +523,11 @@ def describe(
         overrides_of=overrides_of,
         guards=tuple(building.guards),
         form_limits=forms.default_limits() if is_form else (0, 0, 0),
-        form_limit_sources=form_limits_of(router, route, state),
+        form_limit_sources=form_limits_of(router, route.inclusions, state),
         spool_max_size=getattr(*forms.SPOOL_GUARD) if is_form else 0,
     )
+
+
+def describe_unrouted() -> Plan:
+    """Describe a plan that only sends the response that it is given."""
+    return Plan(frames=(Frame(None, None, None, None, False),))

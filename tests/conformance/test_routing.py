@@ -3,9 +3,10 @@
 import uuid
 
 import pytest
-from fastapi import Request
+from fastapi import HTTPException, Request, WebSocket
 from fastapi.responses import PlainTextResponse
 from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Host, Match, Mount, Route, Router
 
 from .requests import get, post, socket
@@ -63,6 +64,7 @@ METHODS = routed(
 )  # fmt: skip
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("path", ["/a", "/b", "/c", "/c/", "/d/fixed", "/d/x", "/e", "/f", "/g"])
 def test_methods_and_405(conform, path):
     """B24, B25: `allow` names the methods of the first route that matches the path."""
@@ -104,12 +106,14 @@ REDIRECTED = [
 ]  # fmt: skip
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("path", REDIRECTED)
 def test_a_slash_too_many_or_too_few_redirects(conform, path):
     """B26: 307 to the other spelling if that matches any method, the query as it was."""
     conform(SLASHES, get(path), get(path, method="POST"), get(path, method="OPTIONS"))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     "host", ["example.com", "example.com:8080", "[::1]:80", "EXAMPLE.com", "a.b:443", "127.0.0.1"]
 )
@@ -118,6 +122,7 @@ def test_a_redirect_names_the_host_of_the_request(conform, host):
     conform(SLASHES, get("/items/?a=b", f"host: {host}"), get("/items/", f"host: {host}"))
 
 
+@pytest.mark.compiled
 def test_redirects_can_be_turned_off(conform):
     """B26."""
     make = routed(("GET", "/items"), ("GET", "/users/"), redirect_slashes=False)
@@ -290,6 +295,7 @@ NESTED = [
 ]  # fmt: skip
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("path", NESTED)
 def test_included_routers(conform, path):
     """B37: nested, with prefixes, the same router in several places."""
@@ -622,3 +628,142 @@ def test_a_frontend_comes_last(conform, tmp_path):
     # Dates and ETags are those of the files, which all sides share.
     paths = ["/", "/file.txt", "/items", "/items/", "/api/5", "/api/5/", "/none", "/index.html"]
     conform(make, *[get(path) for path in paths], get("/none", "accept: text/html"))
+
+
+def seen_by_middleware(side, app):
+    """Note what FastAPI leaves in the scope for middleware around the routes."""
+
+    class Looking:
+        def __init__(self, app):
+            self.app = app
+
+        async def __call__(self, scope, receive, send):
+            await self.app(scope, receive, send)
+            if scope["type"] != "http":
+                return
+            route, fastapi = scope.get("route"), scope.get("fastapi", {})
+            side.log(*sorted(key for key in scope if key not in ("extensions", "state")))
+            side.log(getattr(route, "path", None), repr(scope.get("path_params")), *sorted(fastapi))
+            side.log(getattr(scope.get("endpoint"), "__name__", None), scope["app"] is app)
+            side.log(getattr(fastapi.get("effective_route_context"), "path", None))
+
+    app.add_middleware(Looking)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("is_included", [True, False])
+def test_what_middleware_sees_in_the_scope_afterwards(conform, is_included):
+    """B38: route, endpoint and path parameters, whether or not the endpoint takes the request."""
+
+    def make(side):
+        app = side.FastAPI()
+        router = side.APIRouter()
+
+        @router.get("/plain/{a}")
+        async def plain(a: int):
+            return a
+
+        @router.get("/sync/{a}/{b:int}")
+        def sync(a: str, b: int):
+            return [a, b]
+
+        @router.get("/request/{a}")
+        async def request(request: Request):
+            return sorted(request.scope["path_params"])
+
+        if is_included:
+            app.include_router(router, prefix="/api")
+        else:
+            app.router = router
+        seen_by_middleware(side, app)
+        return app
+
+    prefix = "/api" if is_included else ""
+    paths = ["/plain/5", "/plain/x", "/sync/a/7", "/request/5", "/plain/5/", "/none"]
+    found = [get(prefix + path) for path in paths]
+    conform(make, *found, get(prefix + "/sync/a/7", method="POST"), get("/"), compiled=is_included)
+
+
+@pytest.mark.parametrize("key", [404, 405, "HTTPException", "starlette"])
+def test_a_handler_of_the_applications_own_answers_what_no_route_does(conform, key):
+    """B24, H101: 404 and 405 are exceptions, a redirect is not."""
+
+    def make(side):
+        app = METHODS(side)
+        classes = {"HTTPException": HTTPException, "starlette": StarletteHTTPException}
+
+        async def handler(request, exc):
+            side.log(type(exc).__name__, exc.status_code, repr(exc.headers), request.url.path)
+            side.log("route" in request.scope, repr(request.scope.get("path_params")))
+            return PlainTextResponse(f"own: {exc.detail}", status_code=exc.status_code)
+
+        app.add_exception_handler(classes.get(key, key), handler)
+        seen_by_middleware(side, app)
+        return app
+
+    conform(make, get("/none"), get("/a"), get("/d/x", method="POST"), get("/a/"), get("/d/1/2/"))
+
+
+def test_the_routers_default_and_redirects_change_while_the_application_runs(conform):
+    """B26: `router.default` and `router.redirect_slashes` are looked at for each request."""
+
+    async def default(scope, receive, send):
+        await PlainTextResponse("default", status_code=499)(scope, receive, send)
+
+    def own_default(app):
+        app.state.original = app.router.default
+        app.router.default = default
+
+    def original_default(app):
+        app.router.default = app.state.original
+
+    def no_redirects(app):
+        app.router.redirect_slashes = False
+
+    steps = [get("/items/"), get("/none"), get("/only-post"), get("/users")]
+    changes = [own_default, original_default, no_redirects, own_default]
+    conform(SLASHES, *steps, *[each for change in changes for each in (change, *steps)])
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("root_path", ["", "/api", "/a/b"])
+def test_redirects_to_mounts_and_beside_them(conform, root_path):
+    """B26, B34: a mount matches with a slash behind its path."""
+
+    def make(side):
+        app = SLASHES(side)
+        app.mount("/static", Router())
+        return app
+
+    paths = ["/static", "/items/", "/users", "/nothing/", "/statics", "/a/b/static", "/api/static"]
+    conform(
+        make,
+        *[get(path + query) for path in paths for query in ("", "?a=b%20c")],
+        root_path=root_path,
+    )
+
+
+@pytest.mark.compiled
+def test_an_unread_body_of_what_no_route_takes(conform):
+    """D68: the answer does not wait for it."""
+    conform(SLASHES, post("/none", b"x" * 70_000), post("/items", b"{}"), post("/users", b"{}"))
+
+
+def test_routes_for_websockets_take_no_other_request(conform):
+    """B24, B26, B40: neither 405 nor a redirect comes of them."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.websocket("/both")
+        @app.websocket("/alone")
+        async def endpoint(websocket: WebSocket):
+            await websocket.accept()
+            await websocket.close()
+
+        app.get("/both")(answering("both"))
+        app.post("/both/")(answering("slash"))
+        return app
+
+    paths = ["/both", "/both/", "/alone", "/alone/"]
+    conform(make, *[get(path, method=method) for path in paths for method in ("GET", "PUT")])

@@ -70,11 +70,8 @@ def test_a_request_is_counted_as_compiled_or_with_the_reason_why_not(app: fastap
         assert get("/bridged") == (200, 1)
         assert get("/missing")[0] == 404
     counters = plans.counters(app)
-    assert counters.compiled == 1
-    assert counters.bridged == {
-        "the route has a handler of its own": 1,
-        "no route matches, or not with this method": 1,
-    }
+    assert counters.compiled == 2
+    assert counters.bridged == {"the route has a handler of its own": 1}
 
 
 def test_explain_names_each_route_and_the_reason(app: fastapi.FastAPI) -> None:
@@ -216,7 +213,7 @@ def test_routes_that_are_added_while_serving_are_found(app: fastapi.FastAPI) -> 
         assert get("/api/late") == (200, "there")
         app.router.routes.pop(app.router.routes.index(app.router.routes[-1]))
         assert get("/late")[0] == 404
-    assert plans.counters(app).compiled == 2
+    assert plans.counters(app).compiled == 5
 
 
 def test_overrides_are_obeyed_as_they_are_at_each_request(app: fastapi.FastAPI) -> None:

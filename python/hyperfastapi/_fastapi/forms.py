@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from tempfile import SpooledTemporaryFile
 from typing import Any, Protocol, cast
@@ -124,9 +124,9 @@ def form_limits(info: RouteInfo, scope: Scope | None) -> Limits:
     return merged["max_files"], merged["max_fields"], merged["max_part_size"]
 
 
-def apply_limits(scope: Scope, info: RouteInfo) -> None:
+def apply_limits(scope: Scope, limits: Sequence[dict[str, int]]) -> None:
     """Put the routers' limits into a scope, as FastAPI's routers do."""
-    for each in info.form_limits[:-1]:
+    for each in limits:
         if each:
             shared = scope.setdefault("fastapi", {})
             shared["form_limits"] = {**shared.get("form_limits", {}), **each}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from copy import copy
 from typing import Any, cast
@@ -15,6 +15,7 @@ from fastapi.exception_handlers import (
     http_exception_handler,
     request_validation_exception_handler,
 )
+from fastapi.routing import APIRouter
 from fastapi.security.oauth2 import SecurityScopes
 from pydantic_core import ValidationError
 from starlette._exception_handler import wrap_app_handling_exceptions
@@ -28,6 +29,7 @@ from starlette.websockets import WebSocket
 from . import errors, exit_stacks, forms, parameters, responses, sending
 from .applications import FastAPI, own_middleware
 from .route_info import RouteInfo
+from .routes import INCLUSION, EffectiveRoute, form_limits_of
 
 _DEFAULT_HANDLERS = (http_exception_handler, request_validation_exception_handler)
 
@@ -86,7 +88,7 @@ class Hooks:
     read_form = staticmethod(forms.read_form)
     close_form = staticmethod(forms.close_form)
     response_type = Response
-    response_call = Response.__call__
+    response_call = staticmethod(Response.__call__)
     validation_error = ValidationError
 
     def __init__(self, app: FastAPI, middleware: ExceptionMiddleware, started: Message) -> None:
@@ -96,7 +98,7 @@ class Hooks:
 
     def make_request(
         self,
-        info: RouteInfo,
+        info: RouteInfo | None,
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -108,27 +110,11 @@ class Hooks:
         is_form_read: bool,
     ) -> Request | WebSocket:
         """Make what a route's handler has, with its scope as FastAPI's router leaves it."""
-        middleware = self._middleware
-        scope["app"] = self._app
-        scope["starlette.exception_handlers"] = (
-            middleware._exception_handlers,
-            middleware._status_handlers,
-        )
-        scope["fastapi_middleware_astack"] = AsyncExitStack()
-        scope.setdefault("router", info.router)
-        route = info.route
-        forms.apply_limits(scope, info)
-        if route.follows_inclusion:
-            scope.setdefault("fastapi", {})
-        scope["endpoint"] = route.effective.endpoint
-        scope["path_params"] = path_params
-        scope["route"] = route.route
-        if route.context is not None:
-            scope["fastapi"]["included_router"] = route.included_by
-            scope["fastapi"]["effective_route_context"] = route.context
-        scope["fastapi_inner_astack"] = AsyncExitStack()
-        scope["fastapi_function_astack"] = AsyncExitStack()
-        if info.is_websocket:
+        if info is None:
+            self.show_unrouted(scope, None)
+        elif scope.get("route") is not info.route.route or scope.get("app") is not self._app:
+            self.show_route(info, scope, path_params)
+        if info is not None and info.is_websocket:
             return WebSocket(scope, receive, send)
         request = Request(scope, receive, send)
         if body is not None:
@@ -140,6 +126,64 @@ class Hooks:
             request._form = form
             request._stream_consumed = is_form_read
         return request
+
+    def show_route(self, info: RouteInfo, scope: Scope, path_params: dict[str, Any]) -> None:
+        """Leave in a scope what FastAPI's router and handler leave there, for middleware to see."""
+        route = info.route
+        limits = info.form_limits[:-1]
+        follows = route.follows_inclusion
+        self._show_application(scope, info.router, limits, follows_inclusion=follows)
+        scope["endpoint"] = route.effective.endpoint
+        scope["path_params"] = path_params
+        scope["route"] = route.route
+        if route.context is not None:
+            scope["fastapi"]["included_router"] = route.included_by
+            scope["fastapi"]["effective_route_context"] = route.context
+        scope["fastapi_inner_astack"] = AsyncExitStack()
+        scope["fastapi_function_astack"] = AsyncExitStack()
+
+    def show_unrouted(self, scope: Scope, route: EffectiveRoute | None) -> None:
+        """Leave in a scope what FastAPI's router leaves there when no route takes a request.
+
+        Args:
+            scope: the request's.
+            route: that which matches the path, but not with this method; None: no route does.
+        """
+        router = self._app.router
+        if route is None:
+            follows = any(isinstance(each, INCLUSION) for each in router.routes)
+            limits = form_limits_of(router, (), {})[:-1]
+            self._show_application(scope, router, limits, follows_inclusion=follows)
+            return
+        follows = route.follows_inclusion
+        limits = form_limits_of(router, route.inclusions, {})[:-1]
+        self._show_application(scope, router, limits, follows_inclusion=follows)
+        _, child_scope = route.effective.matches(scope)
+        scope.update(child_scope)
+        if route.context is not None:
+            scope["route"] = route.route
+            scope["fastapi"]["included_router"] = route.included_by
+            scope["fastapi"]["effective_route_context"] = route.context
+
+    def _show_application(
+        self,
+        scope: Scope,
+        router: APIRouter,
+        limits: Sequence[dict[str, int]],
+        *,
+        follows_inclusion: bool,
+    ) -> None:
+        middleware = self._middleware
+        scope["app"] = self._app
+        scope["starlette.exception_handlers"] = (
+            middleware._exception_handlers,
+            middleware._status_handlers,
+        )
+        scope["fastapi_middleware_astack"] = AsyncExitStack()
+        scope.setdefault("router", router)
+        forms.apply_limits(scope, limits)
+        if follows_inclusion:
+            scope.setdefault("fastapi", {})
 
     def default_answer(self, exc: Exception) -> Response | None:
         """Answer an exception, if it is FastAPI's own handlers that would.
@@ -208,7 +252,9 @@ class Hooks:
             receive: the server's, or a middleware's.
             send: the server's, or a middleware's.
         """
-        await self._inside(exit_stacks.inside_request(response), request, scope, receive, send)
+        if "fastapi_inner_astack" in scope:
+            response = exit_stacks.inside_request(response)
+        await self._inside(response, request, scope, receive, send)
 
     async def _inside(
         self, app: ASGIApp, request: Request, scope: Scope, receive: Receive, send: Send

@@ -51,7 +51,7 @@ class RouteInfo:
         self.embeds = bool(state["embed_body_fields"])
         self.provider = state["dependency_overrides_provider"]
         self.cache_keys = cache_keys
-        self.form_limits = form_limits_of(router, route, state)
+        self.form_limits = form_limits_of(router, route.inclusions, state)
         self.is_websocket = is_websocket_route(route.route)
 
 

@@ -54,7 +54,8 @@ class EffectiveRoute:
         )
 
 
-_Included = getattr(routing, "_IncludedRouter", ())
+INCLUSION = getattr(routing, "_IncludedRouter", ())
+"""What stands for an included router among the routes."""
 
 
 def _from_inclusion(inclusions: tuple[Any, ...]) -> Iterator[EffectiveRoute]:
@@ -63,7 +64,7 @@ def _from_inclusion(inclusions: tuple[Any, ...]) -> Iterator[EffectiveRoute]:
         yield EffectiveRoute(inclusion, None, inclusions, follows_inclusion=True)
         return
     for candidate in inclusion.effective_candidates():
-        if isinstance(candidate, _Included):
+        if isinstance(candidate, INCLUSION):
             yield from _from_inclusion((*inclusions, candidate))
         elif isinstance(candidate.original_route, routing.APIRoute):
             yield EffectiveRoute(
@@ -78,7 +79,7 @@ def effective_routes(router: routing.APIRouter) -> Iterator[EffectiveRoute]:
     """Walk a router's routes in the order of its scan, included routers unfolded."""
     follows = False
     for route in router.routes:
-        if isinstance(route, _Included):
+        if isinstance(route, INCLUSION):
             follows = True
             yield from _from_inclusion((route,))
         else:
@@ -86,19 +87,19 @@ def effective_routes(router: routing.APIRouter) -> Iterator[EffectiveRoute]:
 
 
 def form_limits_of(
-    router: routing.APIRouter, route: EffectiveRoute, state: Mapping[str, Any]
+    router: routing.APIRouter, inclusions: tuple[Any, ...], state: Mapping[str, Any]
 ) -> tuple[dict[str, int], ...]:
     """Return what limits a route's forms, each overriding those before it.
 
     Args:
         router: the application's.
-        route: the route.
+        inclusions: those that lead to the route, outermost first.
         state: the variables of its handler.
 
     Returns:
         The routers' limits, and last the route's.
     """
-    found = [getattr(owner, "form_limits", None) for owner in _limiting(router, route)]
+    found = [getattr(owner, "form_limits", None) for owner in _limiting(router, inclusions)]
     found.append(state.get("form_limits"))
     return tuple({} if each is None else each for each in found)
 
@@ -109,13 +110,13 @@ def form_limit_guards(
     """Return what has to stay the same object for `form_limits_of()` to hold."""
     return [
         (owner, "form_limits", owner.form_limits)
-        for owner in _limiting(router, route)
+        for owner in _limiting(router, route.inclusions)
         if hasattr(owner, "form_limits")
     ]
 
 
-def _limiting(router: routing.APIRouter, route: EffectiveRoute) -> list[Any]:
-    return [router, *(each.include_context for each in route.inclusions)]
+def _limiting(router: routing.APIRouter, inclusions: tuple[Any, ...]) -> list[Any]:
+    return [router, *(each.include_context for each in inclusions)]
 
 
 def routers_of(router: routing.APIRouter) -> list[routing.APIRouter]:
@@ -128,14 +129,18 @@ def routers_of(router: routing.APIRouter) -> list[routing.APIRouter]:
             continue
         found.append(current)
         waiting.extend(
-            route.original_router for route in current.routes if isinstance(route, _Included)
+            route.original_router for route in current.routes if isinstance(route, INCLUSION)
         )
     return found
 
 
 def is_exact(route: BaseRoute, kind: type[BaseRoute]) -> bool:
     """Tell whether a route matches as Starlette's class does."""
-    return isinstance(route, kind) and type(route).matches is kind.matches
+    return (
+        isinstance(route, kind)
+        and type(route).matches is kind.matches
+        and "matches" not in vars(route)
+    )
 
 
 def is_mount(route: BaseRoute) -> bool:
