@@ -48,6 +48,7 @@ struct hfa_asgi_call {
     bool connect_delivered;
     bool handshake_complete; /* accepted or denied */
     bool close_sent;
+    bool is_given_up;             /* closed by us: the client did not keep up */
     bool close_received;          /* websocket.disconnect with the client's close was delivered */
     bool disconnect_delivered;    /* of the lost connection */
     size_t messages_before_close; /* received before the application's close, not yet taken */

@@ -5,6 +5,7 @@
 #define CODE_NO_STATUS 1005
 #define CODE_ABNORMAL  1006
 #define CODE_NORMAL    1000
+#define CODE_POLICY    1008
 
 static PyObject *event_of_type(const struct hfa_state *state, PyObject *type)
 {
@@ -359,6 +360,36 @@ static int raise_disconnected(struct hfa_asgi_call *call)
     return -1;
 }
 
+static size_t count_messages(const struct hfa_exchange *exchange)
+{
+    size_t count = 0;
+
+    for (const struct hfa_message *each = exchange->messages; each != NULL; each = each->next)
+        count++;
+    return count;
+}
+
+/* The client takes nothing of what was sent before. 0: the message has to wait; 1: it is dropped;
+ * -1 with an exception: the WebSocket is closed. */
+static int on_slow_client(struct hfa_asgi_call *call)
+{
+    static const char text[] = "client does not keep up";
+
+    if (call->server->slow_client != HFA_SLOW_CLIENT_CLOSE)
+        return call->server->slow_client == HFA_SLOW_CLIENT_DROP;
+    PyObject *reason = PyUnicode_FromString(text);
+    int status = reason == NULL ? -1 : set_close_event(call, CODE_POLICY, reason);
+    Py_XDECREF(reason);
+    if (status < 0)
+        return -1;
+    hfa_exchange_send_close(call->exchange, CODE_POLICY,
+                            (struct hfa_bytes){text, sizeof(text) - 1});
+    call->close_sent = call->is_given_up = true;
+    call->messages_before_close = count_messages(call->exchange);
+    hfa_server_object_output(call->server, HFA_OUTPUT_NOW);
+    return raise_disconnected(call);
+}
+
 /* data.encode(), which is no str's alone. */
 static PyObject *encoded_text(PyObject *data)
 {
@@ -414,7 +445,7 @@ int hfa_asgi_websocket_put(struct hfa_asgi_call *call, PyObject *data)
         (call->is_disconnected && exchange->stream == NULL))
         return 2;
     if (!hfa_exchange_is_writable(exchange))
-        return 0;
+        return on_slow_client(call);
     if (PyBytes_CheckExact(data)) {
         owner = Py_NewRef(data);
         bytes = (struct hfa_bytes){PyBytes_AS_STRING(data), (size_t)PyBytes_GET_SIZE(data)};
@@ -436,15 +467,6 @@ int hfa_asgi_websocket_put(struct hfa_asgi_call *call, PyObject *data)
     if (status == HFA_ERR_STATE)
         return raise_disconnected(call);
     return hfa_asgi_check(status) < 0 ? -1 : 1;
-}
-
-static size_t count_messages(const struct hfa_exchange *exchange)
-{
-    size_t count = 0;
-
-    for (const struct hfa_message *each = exchange->messages; each != NULL; each = each->next)
-        count++;
-    return count;
 }
 
 static int send_close(struct hfa_asgi_call *call, PyObject *message)
@@ -536,13 +558,16 @@ int hfa_asgi_websocket_send(struct hfa_asgi_call *call, PyObject *message)
         Py_DECREF(type);
         return 1;
     }
-    if (call->exchange == NULL || (call->is_disconnected && call->exchange->stream == NULL)) {
+    if (call->exchange == NULL || call->is_given_up ||
+        (call->is_disconnected && call->exchange->stream == NULL)) {
         Py_DECREF(type);
         return raise_disconnected(call);
     }
     if (!hfa_exchange_is_writable(call->exchange)) {
+        bool is_message = call->handshake_complete && !call->close_sent && call->denial == NULL &&
+                          PyObject_RichCompareBool(type, state->str_websocket_send, Py_EQ) > 0;
         Py_DECREF(type);
-        return 0;
+        return is_message ? on_slow_client(call) : 0;
     }
     if (!call->handshake_complete && call->denial == NULL)
         result = send_in_handshake(call, type, message);

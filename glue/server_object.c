@@ -378,6 +378,29 @@ done:
     return status;
 }
 
+static int read_slow_client(PyObject *settings, enum hfa_slow_client *policy)
+{
+    static const char *const names[] = {
+        [HFA_SLOW_CLIENT_WAIT] = "wait",
+        [HFA_SLOW_CLIENT_DROP] = "drop",
+        [HFA_SLOW_CLIENT_CLOSE] = "close",
+    };
+    PyObject *name = PyMapping_GetItemString(settings, "ws_slow_client");
+
+    if (name == NULL)
+        return -1;
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, names[i]) == 0) {
+            *policy = (enum hfa_slow_client)i;
+            Py_DECREF(name);
+            return 0;
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "ws_slow_client: %R is neither wait, drop nor close", name);
+    Py_DECREF(name);
+    return -1;
+}
+
 static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"app",      "settings", "root_path",   "uds",
@@ -422,8 +445,8 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     self->selector_watch.fd = -1;
     PyObject_GC_Track(self);
     if (self->raw_root_path == NULL || self->lifespan_state == NULL ||
-        read_forwarded(settings, self) < 0 || read_trust(trust, &self->trust) < 0 ||
-        read_trust(proxy_trust, &self->proxy_trust) < 0)
+        read_forwarded(settings, self) < 0 || read_slow_client(settings, &self->slow_client) < 0 ||
+        read_trust(trust, &self->trust) < 0 || read_trust(proxy_trust, &self->proxy_trust) < 0)
         goto fail;
     if (hfa_reactor_new(&self->reactor) != HFA_OK ||
         hfa_server_new(self->reactor, &self->app_table, &limits, &self->server) != HFA_OK) {

@@ -10,6 +10,13 @@
 #include "state.h"
 #include "trust.h"
 
+/* What becomes of a WebSocket message while its client takes nothing of what was sent before. */
+enum hfa_slow_client {
+    HFA_SLOW_CLIENT_WAIT,  /* the application waits */
+    HFA_SLOW_CLIENT_DROP,  /* the message is dropped */
+    HFA_SLOW_CLIENT_CLOSE, /* the WebSocket is closed with 1008 */
+};
+
 struct hfa_server_object {
     PyObject_HEAD struct hfa_app app_table; /* net/ calls back with its address */
     struct hfa_state *state;                /* the module's, which the type keeps alive */
@@ -50,9 +57,10 @@ struct hfa_server_object {
     bool is_closing;
     bool is_draining;
     bool has_factory_attribute; /* loop._task_factory can be read, without a call */
-    unsigned long thread;       /* the loop's */
-    unsigned careful;    /* steps for which every answer leaves at once: some have just blocked */
-    unsigned suspicious; /* steps in which a slow one would be the second */
+    enum hfa_slow_client slow_client;
+    unsigned long thread; /* the loop's */
+    unsigned careful;     /* steps for which every answer leaves at once: some have just blocked */
+    unsigned suspicious;  /* steps in which a slow one would be the second */
 };
 
 /* When what was put into a connection's output has to leave. */

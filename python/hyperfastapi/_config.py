@@ -488,6 +488,11 @@ class Config:
         20.0, kinds.seconds(), WEBSOCKET,
         "Seconds in which a ping has to be answered; then the WebSocket is closed. None: for ever.",
     )
+    ws_slow_client: str = _setting(
+        "wait", kinds.choice("wait", "drop", "close"), WEBSOCKET,
+        "What becomes of a message while --limit-response-buffer bytes wait for the client: sending"
+        " waits, the message is dropped, or the WebSocket is closed with code 1008.",
+    )
 
     # Logging
     log_level: str | int | None = _setting(

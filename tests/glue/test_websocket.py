@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import fastapi
 import pytest
 from conftest import Running, WebSocket, run
 
@@ -571,3 +572,98 @@ def test_frameworks_end_quietly_when_the_client_leaves(errors: Errors) -> None:
     run(app, scenario)
     assert codes == [1006]
     assert errors() == []
+
+
+def flooding(seen: list[Any], *, compiled: bool) -> Any:
+    """An application that sends 400 messages of 64 kB, notes what comes of it, and then says "end".
+
+    In between it waits for the client, or hears that it is gone.
+    """
+    data = b"x" * 65_000
+
+    async def flood(receive: Any, send: Any) -> None:
+        try:
+            for number in range(400):
+                await send({"type": "websocket.send", "bytes": number.to_bytes(2, "big") + data})
+        except OSError as error:
+            seen.append(type(error))
+        seen.append("flooded")
+        seen.append(await receive())
+        try:
+            await send({"type": "websocket.send", "text": "end"})
+        except OSError as error:
+            seen.append(type(error))
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        await accept(receive, send)
+        await flood(receive, send)
+
+    if not compiled:
+        return asgi
+    app = fastapi.FastAPI()
+
+    @app.websocket("/")
+    async def endpoint(websocket: fastapi.WebSocket) -> None:
+        async def send(message: Any) -> None:
+            try:
+                if "text" in message:
+                    await websocket.send_text(message["text"])
+                else:
+                    await websocket.send_bytes(message["bytes"])
+            except (fastapi.WebSocketDisconnect, RuntimeError):
+                raise _core.ClientDisconnected from None
+
+        await websocket.accept()
+        await flood(websocket.receive, send)
+
+    return app
+
+
+async def read_late(ws: WebSocket, seen: list[Any]) -> list[tuple[int, bytes]]:
+    """Read nothing until the application has flooded; then everything, up to the end."""
+    transport = ws.client.writer.transport
+    await ws.open()
+    transport.pause_reading()  # type: ignore[attr-defined]
+    while "flooded" not in seen:
+        await asyncio.sleep(0.01)
+    transport.resume_reading()  # type: ignore[attr-defined]
+    ws.text("ready")
+    received = [await ws.receive()]
+    while received[-1][0] == 2:
+        received.append(await ws.receive())
+    return received
+
+
+def flood_and_read(policy: str, compiled: bool) -> Outcome:
+    outcome = Outcome()
+
+    async def scenario(running: Running) -> None:
+        async with running.connect() as client:
+            outcome.client = await read_late(WebSocket(client), outcome.seen)
+        await running.idle()
+
+    run(flooding(outcome.seen, compiled=compiled), scenario, ws_slow_client=policy)
+    return outcome
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["asgi", "compiled"])
+def test_messages_for_a_slow_client_may_be_dropped(compiled: bool) -> None:
+    outcome = flood_and_read("drop", compiled)
+    assert outcome.seen == ["flooded", {"type": "websocket.receive", "text": "ready"}]
+    *messages, end = outcome.client
+    numbers = [int.from_bytes(data[:2], "big") for _, data in messages]
+    assert 0 < len(numbers) < 400 and numbers == list(range(len(numbers)))
+    assert {len(data) for _, data in messages} == {65_002}
+    assert end == (1, b"end")
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["asgi", "compiled"])
+def test_a_slow_client_may_be_closed(compiled: bool) -> None:
+    outcome = flood_and_read("close", compiled)
+    assert outcome.seen == [
+        _core.ClientDisconnected,
+        "flooded",
+        {"type": "websocket.disconnect", "code": 1008, "reason": "client does not keep up"},
+        _core.ClientDisconnected,
+    ]
+    assert outcome.client[-1] == (8, b"\x03\xf0client does not keep up")

@@ -290,6 +290,22 @@ def test_websocket_agrees_on_compression(serve: Run) -> None:
             assert websocket.receive() == (1, payload)
 
 
+def test_websocket_is_kept_alive_by_pings(serve: Run) -> None:
+    server = serve("main:app", "--ws-ping-interval", "0.1", "--ws-ping-timeout", "1")
+    with Http2Connection(server.port, validates=False) as connection:
+        websocket = WebSocketStream(connection)
+        connection.head(websocket.stream)
+        for _ in range(2):
+            opcode, payload = websocket.receive()
+            assert (opcode, len(payload)) == (9, 4)
+            websocket.send(10, payload)
+        assert websocket.receive()[0] == 9
+        opcode, payload = websocket.receive()  # the last one was not answered
+        assert (opcode, payload) == (8, struct.pack("!H", 1011) + b"keepalive ping timeout")
+        assert connection.answer(websocket.stream).is_whole
+    server.wait_for_output("left WebSocket with 1005")
+
+
 def test_end_of_the_stream_is_a_lost_websocket(serve: Run) -> None:
     server = serve("main:app")
     with Http2Connection(server.port, validates=False) as connection:
