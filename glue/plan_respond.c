@@ -342,14 +342,14 @@ static PyObject *method_send_noticing(PyObject *self, PyObject *message)
 static PyMethodDef send_noticing_def = {"send", method_send_noticing, METH_O,
                                         "Returns a coroutine that takes an ASGI message."};
 
-/* Whether a stream needs nobody who receives meanwhile, and no scope of AnyIO's can be around it
- * that a dependency has opened. */
+/* Whether our server can send a stream by itself: nobody has to receive meanwhile, no middleware
+ * has to see it, and no scope of AnyIO's can be around it that a dependency has opened. */
 static bool is_undisturbed(const struct hfa_run *run)
 {
-    const struct hfa_exchange *exchange = run->call->exchange;
+    const struct hfa_exchange *exchange = hfa_run_exchange(run);
 
-    return run->plan->entry_count == 0 && run->plan->respond != HFA_RESPOND_EVENTS &&
-           exchange != NULL && exchange->body_complete &&
+    return run->server != NULL && run->application->stages.count == 0 &&
+           run->plan->entry_count == 0 && exchange != NULL && exchange->body_complete &&
            hfa_buffer_bytes(&exchange->body).length == 0;
 }
 
@@ -364,9 +364,10 @@ static int send_by_itself(struct hfa_run *run, PyObject *response)
         return -1;
     PyObject *sending;
     if (run->server != NULL) {
+        bool listens = is_undisturbed(run) && run->plan->respond != HFA_RESPOND_EVENTS;
         sending = PyObject_CallFunctionObjArgs(run->application->hooks.send_by_server, response,
                                                run->scope, run->receive, run->send, (PyObject *)run,
-                                               is_undisturbed(run) ? Py_True : Py_False, NULL);
+                                               listens ? Py_True : Py_False, NULL);
     } else {
         PyObject *send = PyCFunction_New(&send_noticing_def, (PyObject *)run);
         sending = send == NULL ? NULL
@@ -614,10 +615,16 @@ static int respond_with_class(struct hfa_run *run)
 /* With the generator that the endpoint has given. */
 static int respond_stream(struct hfa_run *run)
 {
-    bool is_events = run->plan->respond == HFA_RESPOND_EVENTS;
+    PyObject *request = NULL;
 
-    if (is_events && hfa_run_need_request(run) < 0)
-        return -1;
+    if (run->plan->respond == HFA_RESPOND_EVENTS) {
+        request = Py_None;
+        if (!is_undisturbed(run)) {
+            if (hfa_run_need_request(run) < 0)
+                return -1;
+            request = run->request;
+        }
+    }
     PyObject *method = hfa_run_method(run);
     PyObject *root_path = method == NULL ? NULL : hfa_run_root_path(run);
     PyObject *made = root_path == NULL
@@ -626,10 +633,10 @@ static int respond_stream(struct hfa_run *run)
                                run->plan->make_response, run->result,
                                run->injected_response == NULL ? Py_None : run->injected_response,
                                run->background == NULL ? Py_None : run->background, method,
-                               root_path, is_events ? run->request : NULL, NULL);
+                               root_path, request, NULL);
     Py_XDECREF(method);
     Py_XDECREF(root_path);
-    if (is_events) {
+    if (request != NULL && request != Py_None) {
         if (hfa_run_await(run, made) < 0)
             return -1;
         run->awaits_response = true;

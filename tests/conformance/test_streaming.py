@@ -124,7 +124,7 @@ if EventSourceResponse is not None:
 
             return app
 
-        conform(make, get("/async"), get("/sync"))
+        conform(make, get("/async"), get("/sync"), get("/async", method="HEAD"))
 
 
 def test_files(conform, tmp_path):

@@ -232,6 +232,129 @@ def test_endpoints_that_yield_are_cancelled(parity, path):
     parity(make, leaving(expected=1, request=get(path)))
 
 
+@pytest.mark.skipif(EventSourceResponse is None, reason="this release of FastAPI has none")
+class TestEvents:
+    """E72, I114: server-sent events."""
+
+    @pytest.mark.parametrize("kind", ["async", "sync"])
+    @pytest.mark.parametrize("held", [False, True])
+    def test_all_of_them_then_background_then_dependencies(self, parity, kind, held):
+        def make(seen):
+            app = application(seen)
+
+            async def dependency():
+                yield
+                seen.append("left")
+
+            dependencies = [Depends(dependency)] if held else []
+
+            async def asynchronous(tasks: BackgroundTasks):
+                tasks.add_task(seen.append, "background")
+                for number in range(5):
+                    yield {"number": number}
+                seen.append("end")
+
+            def sync(tasks: BackgroundTasks):
+                tasks.add_task(seen.append, "background")
+                for number in range(5):
+                    yield {"number": number}
+                seen.append("end")
+
+            app.get(
+                "/stream",
+                response_class=EventSourceResponse,
+                dependencies=dependencies,
+                status_code=201,
+            )(asynchronous if kind == "async" else sync)
+            return app
+
+        def script(wire):
+            wire.send(get("/stream"))
+            received = wire.response()
+            wire.send(get(f"/noted?count={3 if held else 2}"))
+            return received + wire.response()
+
+        assert parity(make, script).seen == ["end", "background", *(["left"] if held else [])]
+
+    def test_pings_while_the_endpoint_is_silent(self, parity, monkeypatch):
+        monkeypatch.setattr(fastapi.routing, "_PING_INTERVAL", 0.1)
+
+        def make(seen):
+            app = application(seen)
+
+            @app.get("/stream", response_class=EventSourceResponse)
+            async def stream():
+                yield 1
+                await asyncio.sleep(0.15)
+                yield 2
+
+            return app
+
+        outcome = parity(make, get("/stream"))
+        assert outcome.wire.count(b": ping") == 1
+
+    @pytest.mark.parametrize("number", [0, 2])
+    @pytest.mark.parametrize("kind", ["async", "sync"])
+    def test_one_that_fails(self, parity, kind, number):
+        def make(seen):
+            app = application(seen)
+
+            def sync(tasks: BackgroundTasks):
+                tasks.add_task(seen.append, "background")
+                for each in range(number):
+                    yield each
+                    # What is ahead of the wire is not sent once it has failed.
+                    time.sleep(0.02)
+                raise ValueError("in the stream")
+
+            async def asynchronous(tasks: BackgroundTasks):
+                tasks.add_task(seen.append, "background")
+                for each in range(number):
+                    yield each
+                    await asyncio.sleep(0.02)
+                raise ValueError("in the stream")
+
+            app.get("/stream", response_class=EventSourceResponse)(
+                asynchronous if kind == "async" else sync
+            )
+            return app
+
+        outcome = parity(make, get("/stream"))
+        assert outcome.seen == []
+        assert "unhandled errors in a TaskGroup" in outcome.log[0][1]
+
+    def test_background_that_fails(self, parity):
+        def make(seen):
+            app = application(seen)
+
+            def fail():
+                raise ValueError("background")
+
+            @app.get("/stream", response_class=EventSourceResponse)
+            async def stream(tasks: BackgroundTasks):
+                tasks.add_task(fail)
+                yield 1
+
+            return app
+
+        parity(make, get("/stream"))
+
+    def test_cancelled_after_background(self, parity):
+        def make(seen):
+            app = application(seen)
+
+            @app.get("/stream", response_class=EventSourceResponse)
+            async def stream(tasks: BackgroundTasks):
+                tasks.add_task(seen.append, "background")
+                async for piece in numbers(seen, pause=0.05):
+                    yield piece
+
+            return app
+
+        outcome = parity(make, leaving(expected=3))
+        assert outcome.seen == ["background", "CancelledError", "finally"]
+
+
 def test_a_stream_that_fails_is_cut(parity):
     """A16: no last chunk; and the failure is logged."""
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
 from functools import partial
-from types import AsyncGeneratorType, FunctionType
+from types import AsyncGeneratorType, FunctionType, coroutine
 from typing import Any, Protocol, cast
 
 import anyio
 from anyio import CancelScope
 from anyio.lowlevel import checkpoint_if_cancelled
+from fastapi.sse import KEEPALIVE_COMMENT
 from starlette import _utils
 from starlette.concurrency import iterate_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,6 +31,8 @@ from starlette.responses import (
     StreamingResponse,
 )
 from starlette.types import Receive, Scope, Send
+
+from .streams import Events, ping_interval
 
 
 class Run(Protocol):
@@ -83,6 +86,8 @@ def send_by_server(
         listens: whether nobody has to `receive()` while a stream is sent.
     """
     kind = type(response)
+    if kind is Events:
+        return _send_events(response, send, run)  # type: ignore[arg-type]
     if listens and _make_group is not None and _code_of(kind, _STREAM_METHODS) == _STREAM_CODE:
         return _send_stream(response, send, run)  # type: ignore[arg-type]
     if _code_of(kind, _FILE_METHODS) == _FILE_CODE:
@@ -151,6 +156,129 @@ async def _fail_in_group(failure: Exception) -> None:
 
 
 _TASK_NAME = "starlette.responses.StreamingResponse.__call__.<locals>.wrap"
+
+
+class _Pings:
+    """Sends a ping whenever a stream of events has been silent for a while.
+
+    Args:
+        loop: the event loop.
+        send: the server's.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
+        self._loop = loop
+        self._send = send
+        self._task: asyncio.Task[None] | None = None
+        self.is_sending = False
+        self.postpone()
+        self._handle = loop.call_later(ping_interval(), self._look)
+
+    def postpone(self) -> None:
+        """Begin to wait anew: an event has been sent."""
+        self._last = self._loop.time()
+
+    def _look(self) -> None:
+        rest = self._last + ping_interval() - self._loop.time()
+        if rest <= 0 and not self.is_sending:
+            self._task = self._loop.create_task(self._ping())
+        if rest <= 0:
+            self.postpone()
+            rest = ping_interval()
+        self._handle = self._loop.call_later(rest, self._look)
+
+    async def _ping(self) -> None:
+        await self._send(
+            {"type": "http.response.body", "body": KEEPALIVE_COMMENT, "more_body": True}
+        )
+
+    async def stop(self) -> None:
+        """Send no more of them; one that is on its way is waited for."""
+        self._handle.cancel()
+        if self._task is not None:
+            await self._task
+
+
+@coroutine
+def _turn() -> Generator[None, None, None]:
+    """Let the event loop take a turn, as `sleep(0)` does."""
+    yield
+
+
+async def _send_events(response: Events, send: Send, run: Run) -> None:
+    failure: Exception | None = None
+    try:
+        await _produce_events(response, send, run)
+    except Exception as exc:
+        failure = exc
+    if failure is not None:
+        await _fail_in_task(failure)
+
+
+async def _fail_in_task(failure: Exception) -> None:
+    """Raise an exception as it leaves the task group that FastAPI has for events."""
+
+    async def fail() -> None:
+        raise failure
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(fail)
+        await anyio.sleep_forever()
+
+
+async def _produce_events(response: Events, send: Send, run: Run) -> None:
+    loop = asyncio.get_running_loop()
+    iterable = _sync_iterable(response.body_iterator)
+    items: Any = response.body_iterator if iterable is None else _iterate(run, iterable)
+    is_over = loop.create_future()
+    scope = CancelScope()
+
+    def end(*_: Any) -> None:
+        if not is_over.done():
+            is_over.set_result(None)
+
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status_code,
+            "headers": response.raw_headers,
+        }
+    )
+    pings = _Pings(loop, send)
+
+    async def produce() -> None:
+        with scope:
+            async for item in items:
+                event = response.serialize(item)
+                pings.is_sending = True
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+                pings.is_sending = False
+                pings.postpone()
+                await _turn()
+
+    task = loop.create_task(produce(), name=_PRODUCER_NAME)
+    task.add_done_callback(end)
+    run.watch(end)
+    try:
+        await is_over
+        await pings.stop()
+        if task.done():
+            await task
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if response.background is not None:
+            await response.background()
+    finally:
+        run.watch(None)
+        await pings.stop()
+        scope.cancel()
+        with CancelScope(shield=True):
+            await asyncio.wait([task])
+    await task
+
+
+_PRODUCER_NAME = (
+    "fastapi.routing.get_request_handler.<locals>.app.<locals>._sse_producer_cm.<locals>._producer"
+)
 
 
 async def _send_file(response: FileResponse, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -30,8 +30,26 @@ _routing: Any = routing
 MakeResponse = Callable[[Any, Response | None, Any, str, str], Response]
 """(generator, injected response, background, method, root path) -> the response."""
 
-MakeEvents = Callable[[Any, Response | None, Any, str, str, Request], Awaitable[Response]]
-"""The same for server-sent events, which live on the request's exit stack."""
+MakeEvents = Callable[
+    [Any, Response | None, Any, str, str, Request | None], Response | Awaitable[Response]
+]
+"""The same for server-sent events: awaited with a request, on whose exit stack they live then;
+without one at once, to be sent by our server."""
+
+
+class Events(StreamingResponse):
+    """Server-sent events that our server is to send; see sending.py.
+
+    Attributes:
+        serialize: makes the bytes of an event of what the endpoint yields.
+    """
+
+    serialize: Callable[[Any], bytes]
+
+
+def ping_interval() -> float:
+    """Return the seconds of silence after which FastAPI sends a ping."""
+    return float(_routing._PING_INTERVAL)
 
 
 class Stream:
@@ -144,33 +162,53 @@ class Stream:
             data_str=data, event=item.event, id=item.id, retry=item.retry, comment=item.comment
         )
 
-    async def _events(
+    def _events(
         self,
         items: Any,
         injected: Response | None,
         background: Any,
         method: str,
         root_path: str,
-        request: Request,
-    ) -> Response:
-        iterator = items.__aiter__() if self._is_async else iterate_in_threadpool(items)
-
+        request: Request | None,
+    ) -> Response | Awaitable[Response]:
         def serialize(item: Any) -> bytes:
             return self._event(item, method, root_path)
 
-        stack = request.scope["fastapi_inner_astack"]
+        arguments = self._arguments(injected, background)
+        if request is not None:
+            stack = request.scope["fastapi_inner_astack"]
+            return self._events_on(stack, items, serialize, injected, arguments)
+        response = Events(
+            items.__aiter__() if self._is_async else items,
+            media_type="text/event-stream",
+            **arguments,
+        )
+        response.serialize = serialize
+        return _as_events(response, injected)
+
+    async def _events_on(
+        self,
+        stack: AsyncExitStack,
+        items: Any,
+        serialize: Callable[[Any], bytes],
+        injected: Response | None,
+        arguments: dict[str, Any],
+    ) -> Response:
+        iterator = items.__aiter__() if self._is_async else iterate_in_threadpool(items)
         events = await stack.enter_async_context(_produce(iterator, serialize))
         stack.push_async_callback(events.aclose)
         response = StreamingResponse(
-            _with_checkpoints(events),
-            media_type="text/event-stream",
-            **self._arguments(injected, background),
+            _with_checkpoints(events), media_type="text/event-stream", **arguments
         )
-        response.headers["Cache-Control"] = "no-cache"
-        response.headers["X-Accel-Buffering"] = "no"
-        if injected is not None:
-            response.headers.raw.extend(injected.headers.raw)
-        return response
+        return _as_events(response, injected)
+
+
+def _as_events(response: StreamingResponse, injected: Response | None) -> Response:
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["X-Accel-Buffering"] = "no"
+    if injected is not None:
+        response.headers.raw.extend(injected.headers.raw)
+    return response
 
 
 def of_route(state: dict[str, Any], info: RouteInfo) -> Stream:
