@@ -109,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         help=argparse.SUPPRESS,
     )  # fmt: skip
     _add_explain(commands)
+    _add_check(commands)
     return parser
 
 
@@ -122,6 +123,36 @@ def _add_explain(commands: Any) -> None:
     explain.add_argument("target", nargs="?", metavar="APP", help=_TARGET_HELP)
     for name in ("factory", "app_dir"):
         _add_setting(explain, name, _config.SETTINGS[name])
+
+
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser(
+        "check",
+        usage="%(prog)s [APP] [--examples FILE] [options]",
+        help="compare an application's answers on FastAPI's own code and on compiled routes",
+        description="Gives the same requests to an application on FastAPI's own code and on"
+        " compiled routes, without a socket, in processes of their own, and reports every"
+        " difference in status, headers and body. The requests are made from the OpenAPI document"
+        " and read from a file. They are really executed: check where that does no harm.",
+        epilog="FILE is a JSON list of objects with 'path', and perhaps 'method', 'headers', and"
+        " 'json', 'form' or 'body'. The exit code is 1 where something differs.",
+        allow_abbrev=False,
+    )  # fmt: skip
+    check.add_argument("target", nargs="?", metavar="APP", help=_TARGET_HELP)
+    check.add_argument("--examples", metavar="FILE", help="requests to add to those made")
+    check.add_argument(
+        "--only-examples", action="store_true", help="make no requests from the OpenAPI document"
+    )
+    check.add_argument(
+        "--base-url", default="http://localhost", metavar="URL",
+        help="scheme, host and root path of the requests (default: http://localhost)",
+    )  # fmt: skip
+    check.add_argument(
+        "--timeout", type=float, default=10.0, metavar="SECONDS",
+        help="time for one answer, after which its body is not compared (default: 10)",
+    )  # fmt: skip
+    for name in ("factory", "app_dir"):
+        _add_setting(check, name, _config.SETTINGS[name])
 
 
 class _ShowVersion(argparse.Action):
@@ -216,6 +247,40 @@ def _explain(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _check(parsed: argparse.Namespace) -> int:
+    from . import _importer
+    from ._check import command, examples
+
+    config, _ = _config.from_sources(
+        {name: value for name in ("factory", "app_dir") if (value := getattr(parsed, name))},
+        os.environ,
+    )
+    if not parsed.base_url.startswith(("http://", "https://")):
+        print("hyperfastapi: --base-url has to begin with http:// or https://", file=sys.stderr)
+        return 2
+    _install.install_if_asked()
+    target = parsed.target or os.environ.get("HYPERFASTAPI_APP")
+    settings = command.Settings(
+        target, config.app_dir, config.factory, parsed.base_url, parsed.timeout
+    )
+    requests: list[examples.Example] = []
+    try:
+        if parsed.examples is not None:
+            with open(parsed.examples, encoding="utf-8") as file:
+                requests += examples.from_text(file.read())
+        app = _importer.load(target, app_dir=config.app_dir, factory=config.factory)
+        if not parsed.only_examples:
+            if not hasattr(app, "openapi"):
+                raise command.CheckError("it is no FastAPI application")
+            requests += examples.from_openapi(app.openapi())
+        return 0 if command.check(settings, requests) else 1
+    except (examples.ExamplesError, OSError) as error:
+        print(f"hyperfastapi: --examples {parsed.examples}: {error}", file=sys.stderr)
+    except (_importer.ImportFromError, command.CheckError) as error:
+        print(f"hyperfastapi: {error}", file=sys.stderr)
+    return 2
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -228,6 +293,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     if parsed.command == "explain":
         return _explain(parsed)
+    if parsed.command == "check":
+        return _check(parsed)
     try:
         _check_flags_of_uvicorn(parsed)
         flags = _flags(parsed)

@@ -286,8 +286,19 @@ def of(app: Any) -> CompiledApplication | None:
     return middleware.compiled
 
 
+class _Switch:
+    is_on = True
+
+
+def disable() -> None:
+    """Compile nothing more in this process: FastAPI's own code is to answer."""
+    _Switch.is_on = False
+
+
 def compile_stack(app: Any, stack: Any) -> None:
     """Put compiled routes into a middleware stack that has just been built."""
+    if not _Switch.is_on:
+        return
     middleware = applications.exception_middleware(stack)
     if middleware is not None and type(middleware) is ExceptionMiddleware:
         middleware.__class__ = CompiledExceptionMiddleware
