@@ -161,6 +161,16 @@ def test_forms_are_fastapis_where_something_has_replaced_its_parser(
     assert reasons["/fields"] == "it takes a form, and something has replaced parse()"
 
 
+def test_forms_are_fastapis_where_starlette_refuses_malformed_ones_otherwise(
+    app: fastapi.FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from starlette import formparsers
+
+    monkeypatch.delattr(formparsers, "FormParserError")
+    reasons = {part.path: part.reason or "" for part in plans.explain(app).routes}
+    assert "before Starlette 1.7" in reasons["/"]
+
+
 def test_forms_are_fastapis_with_a_parser_that_is_not_known(
     app: fastapi.FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ _REPLACED: tuple[tuple[Any, str], ...] = (
     (Request, "form"),
     (Request, "_get_form"),
     (FormData, "__init__"),
+    (FormData, "close"),
     (FormParser, "__init__"),
     (FormParser, "parse"),
     (MultiPartParser, "__init__"),
@@ -55,6 +56,7 @@ _REPLACED: tuple[tuple[Any, str], ...] = (
     (MultiPartParser, "on_part_end"),
     (UploadFile, "write"),
     (UploadFile, "seek"),
+    (UploadFile, "close"),
     (formparsers, "SpooledTemporaryFile"),
     (formparsers, "UploadFile"),
     (_dependencies, "_get_multidict_value"),
@@ -74,6 +76,8 @@ def problem() -> str | None:
     version = getattr(parser, "__version__", "of an unknown release")
     if version not in _PARSERS:
         return f"it takes a form, and python-multipart {version} is not known"
+    if not hasattr(formparsers, "FormParserError"):
+        return "it takes a form, and before Starlette 1.7 malformed ones are refused otherwise"
     for (owner, name), original in zip(_REPLACED, _ORIGINALS, strict=True):
         current = getattr(owner, name, None)
         if current is None:
