@@ -79,8 +79,7 @@ static void free_if_closed(struct hfa_conn *conn)
         hfa_reactor_defer(conn->server->reactor, &conn->deferred);
 }
 
-/* Waits for what the engine and the output need, no more. */
-static void update_watch(struct hfa_conn *conn)
+static unsigned wanted_interest(const struct hfa_conn *conn)
 {
     unsigned interest = 0;
 
@@ -90,8 +89,23 @@ static void update_watch(struct hfa_conn *conn)
         interest |= HFA_READABLE;
     if (conn->carrier.output.length > 0)
         interest |= HFA_WRITABLE;
-    if (hfa_reactor_modify(conn->server->reactor, &conn->watch, interest) != HFA_OK)
+    return interest;
+}
+
+/* Waits for what the engine and the output need, no more. */
+static void update_watch(struct hfa_conn *conn)
+{
+    if (hfa_reactor_modify(conn->server->reactor, &conn->watch, wanted_interest(conn)) != HFA_OK)
         hfa_conn_close(conn);
+}
+
+/* The same after input was read, but that an engine which pauses is waited for a little longer: it
+ * mostly goes on before more has come, as a WebSocket does with each message. If it has not by
+ * then, on_ready() takes the watch back. */
+static void relax_watch(struct hfa_conn *conn)
+{
+    if (conn->eof || (wanted_interest(conn) | HFA_READABLE) != conn->watch.interest)
+        update_watch(conn);
 }
 
 static void update_timer(struct hfa_conn *conn)
@@ -409,7 +423,9 @@ static void on_ready(struct hfa_watch *watch, unsigned readiness)
         drop_input(conn);
         return;
     }
-    if (readiness & HFA_READABLE && watch->interest & HFA_READABLE)
+    bool reads =
+        readiness & HFA_READABLE && watch->interest & HFA_READABLE && conn->carrier.wants_input;
+    if (reads)
         read_input(conn);
     else if (readiness & HFA_HANGUP)
         hfa_conn_close(conn);
@@ -418,6 +434,8 @@ static void on_ready(struct hfa_watch *watch, unsigned readiness)
     /* Output that was waiting, or a wish that the input has brought about. */
     if (conn->carrier.output.length > 0 || conn->carrier.wants_close || conn->transport.has_input)
         on_change(&conn->carrier);
+    else if (reads)
+        relax_watch(conn);
     else
         update_watch(conn);
     if (!conn->is_closed)
@@ -446,7 +464,7 @@ void hfa_conn_shutdown(struct hfa_conn *conn)
     if (conn->engine == NULL)
         return; /* its engine hears of it when it begins */
     /* A request that has arrived, but was not read yet, is still served. */
-    if (conn->watch.interest & HFA_READABLE && !conn->is_lingering)
+    if (conn->watch.interest & HFA_READABLE && conn->carrier.wants_input && !conn->is_lingering)
         read_input(conn);
     if (conn->is_closed)
         return;
