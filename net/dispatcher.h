@@ -59,7 +59,7 @@ struct hfa_field *hfa_dispatcher_take_fields(struct hfa_dispatcher *dispatcher);
 void hfa_dispatcher_return_fields(struct hfa_dispatcher *dispatcher, struct hfa_field *fields);
 
 /* Hands at most `most` queued exchanges to the application and gives back what was lent to us.
- * Returns how many were handed over. */
+ * Returns how many were handed over. Requests that were cancelled do not count and end here. */
 unsigned hfa_dispatcher_run(struct hfa_dispatcher *dispatcher, unsigned most);
 
 /* True when hfa_dispatcher_run() has something to do. */

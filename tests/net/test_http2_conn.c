@@ -401,6 +401,21 @@ static void test_a_request_that_is_taken_back_at_once_never_begins(void **state)
     assert_body(3, "ok");
 }
 
+static void test_requests_that_are_taken_back_do_not_use_up_a_turn(void **state)
+{
+    open_with(&default_limits, serve_at_once);
+    for (int i = 0; i < 3; i++) {
+        struct hfa_exchange *exchange = hfa_dispatcher_new_exchange(&fixture.dispatcher);
+        assert_non_null(exchange);
+        hfa_exchange_notify(exchange, HFA_EVENT_REQUEST);
+        hfa_exchange_cancel(exchange);
+        hfa_exchange_detach(exchange);
+    }
+    assert_true(hfa_dispatcher_has_work(&fixture.dispatcher));
+    assert_int_equal(hfa_dispatcher_run(&fixture.dispatcher, 1), 0);
+    assert_false(hfa_dispatcher_has_work(&fixture.dispatcher));
+}
+
 static void test_a_request_that_its_sender_spoils_at_once_never_begins(void **state)
 {
     static const char both[] =
@@ -612,6 +627,7 @@ int main(void)
         TEST(test_a_stream_that_depends_on_itself_ends_the_connection),
         TEST(test_streams_that_do_not_move_share_a_bound),
         TEST(test_a_request_that_is_taken_back_at_once_never_begins),
+        TEST(test_requests_that_are_taken_back_do_not_use_up_a_turn),
         TEST(test_a_request_that_its_sender_spoils_at_once_never_begins),
         TEST(test_pings_are_bounded),
         TEST(test_settings_are_bounded),
