@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from random import Random
 from typing import TypeVar
+
+from fastapi import Depends
 
 from . import values
 from .spec import (
@@ -46,9 +49,11 @@ _ERRORS = (
     "StopIteration()",
     "LookupError()",
 )
+_HAS_LIMITS = "max_concurrency" in inspect.signature(Depends).parameters
 _CALLED = (
     *("def", "async def", "def", "async def", "class", "instance", "async instance"),
     *("method", "partial", "generator", "async generator"),
+    *("instance generator", "async instance generator"),
 )
 _CAUGHT = (
     "raise",
@@ -351,6 +356,8 @@ class Generator:
             use.scope = self.some("function", "request")
         if self.chance(0.1):
             use.scopes = self.some(["read"], ["read", "write"])
+        if _HAS_LIMITS and self.chance(0.1):
+            use.limit = self.some(1, 2)
         return use
 
     def _uses(self, how_often: float) -> list[Use]:

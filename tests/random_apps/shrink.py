@@ -13,7 +13,9 @@ from .spec import Case
 #: Kinds of function that a simpler one may stand for.
 _SIMPLER = {
     **dict.fromkeys(("def", "class", "method", "partial", "instance"), "async def"),
-    "generator": "async generator",
+    **dict.fromkeys(
+        ("generator", "instance generator", "async instance generator"), "async generator"
+    ),
 }
 
 Change = Callable[[Case], None]

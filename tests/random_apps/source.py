@@ -172,6 +172,8 @@ def _depends(use: Use) -> str:
     options = {} if use.cached else {"use_cache": "False"}
     if use.scope is not None and not use.scopes:
         options["scope"] = repr(use.scope)
+    if use.limit is not None and not use.scopes:
+        options["max_concurrency"] = str(use.limit)
     if use.scopes:
         return _call("Security", use.dependency, scopes=repr(use.scopes), **options)
     return _call("Depends", use.dependency, **options)
@@ -256,6 +258,11 @@ def _function(function: Function) -> list[str]:
         head = f"def __init__({_signature(function, ['self'])}):"
         shown = ["def __repr__(self):", f'    return f"{name}({{self.value!r}})"']
         return [f"class {name}:", *_indented([head, *_indented(body), "", *shown]), ""]
+    if kind in ("instance generator", "async instance generator"):
+        start = "def" if kind == "instance generator" else "async def"
+        head = f"{start} __call__({_signature(function, ['self'])}):"
+        lines = [head, *_indented(_generator(function)), ""]
+        return [f"class _{name}:", *_indented(lines), f"{name} = _{name}()", ""]
     if kind in ("instance", "async instance"):
         start = "async def" if kind == "async instance" else "def"
         head = f"{start} __call__({_signature(function, ['self'])}):"

@@ -83,6 +83,7 @@ class Use:
         scope: the argument `scope`, if any.
         scopes: security scopes; `Security` is used where there are any.
         annotated: whether it stands in `Annotated[...]`, or is the default value.
+        limit: the argument `max_concurrency`, if any.
     """
 
     dependency: str
@@ -91,6 +92,7 @@ class Use:
     scope: str | None = None
     scopes: list[str] = field(default_factory=list)
     annotated: bool = True
+    limit: int | None = None
 
 
 @dataclass
@@ -100,7 +102,8 @@ class Function:
     Attributes:
         name: its name.
         kind: `def`, `async def`; for dependencies also `class`, `instance` and `async instance`
-            (objects to call), `method` (a bound one), `partial`, `generator`, `async generator`.
+            (objects to call), `method` (a bound one), `partial`, `generator`, `async generator`,
+            `instance generator`, `async instance generator` (objects whose call yields).
         parameters: what it gets from the request.
         uses: the dependencies whose values it gets.
         injected: which of FastAPI's objects it gets: `request`, `response`, `tasks`, `scopes`.
