@@ -254,55 +254,51 @@ static PyObject *enter_unrouted(struct hfa_application *application, PyObject *s
     return run;
 }
 
-/* An awaitable: a new reference. NULL with an exception, or without one: FastAPI has to answer. */
+/* An awaitable: a new reference. NULL with an exception, or without one: FastAPI has to answer, for
+ * what *left counts. */
 static PyObject *enter_plan(struct hfa_application *application, PyObject *scope, PyObject *receive,
-                            PyObject *send, PyObject *path)
+                            PyObject *send, PyObject *path, uint64_t **left)
 {
     PyObject *method =
         PyDict_GetItemWithError(scope, application->state->str_method); /* borrowed */
     struct hfa_bytes method_view, path_view;
     struct hfa_route_match match;
-    uint64_t *left;
     PyObject *run = NULL;
 
     if (method == NULL || !PyUnicode_Check(method) || !view_of_text(method, &method_view) ||
         !view_of_text(path, &path_view)) {
         PyErr_Clear();
-        application->unguarded++;
         return NULL;
     }
-    struct hfa_plan *plan = select_plan(application, method_view, path_view, &match, &left);
+    struct hfa_plan *plan = select_plan(application, method_view, path_view, &match, left);
     if (plan != NULL) {
         run = hfa_run_enter(application, plan, scope, receive, send, path, &match);
         if (run == NULL || hfa_run_show_route((struct hfa_run *)run) < 0) {
             Py_XDECREF(run);
             return NULL;
         }
-    } else if (left == &application->unmatched) {
+    } else if (*left == &application->unmatched) {
         const struct hfa_unrouted_request request = {&match, method_view, path_view,
                                                      scope,  NULL,        NULL};
         run = enter_unrouted(application, scope, receive, send, &request);
-        if (run == NULL && PyErr_Occurred())
-            return NULL;
     }
-    ++*(run != NULL ? &application->compiled : left);
+    application->compiled += run != NULL;
     return run;
 }
 
 static PyObject *enter(struct hfa_application *application, PyObject *scope, PyObject *receive,
-                       PyObject *send)
+                       PyObject *send, uint64_t **left)
 {
-    if (!is_known(application, scope)) {
-        application->followed++;
+    *left = &application->followed;
+    if (!is_known(application, scope))
         return NULL;
-    }
+    *left = &application->unguarded;
     PyObject *path = route_path(application->state, scope);
     if (path == NULL) {
         PyErr_Clear();
-        application->unguarded++;
         return NULL;
     }
-    PyObject *run = enter_plan(application, scope, receive, send, path);
+    PyObject *run = enter_plan(application, scope, receive, send, path, left);
     Py_DECREF(path);
     return run;
 }
@@ -324,8 +320,34 @@ static PyObject *method_enter(PyObject *self, PyObject *const *args, Py_ssize_t 
     }
     if (PyDict_Contains(args[0], application->state->str_method) == 0)
         Py_RETURN_NONE; /* a WebSocket */
-    PyObject *run = enter(application, args[0], args[1], args[2]);
-    return run == NULL && !PyErr_Occurred() ? Py_NewRef(Py_None) : run;
+    uint64_t *left;
+    PyObject *run = enter(application, args[0], args[1], args[2], &left);
+    if (run != NULL || PyErr_Occurred())
+        return run;
+    ++*left;
+    Py_RETURN_NONE;
+}
+
+/* From outside of the middleware stack, which would do nothing but pass the request on. Where it
+ * has to, what is left to FastAPI is counted inside. */
+static PyObject *method_enter_whole(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    struct hfa_application *application = (struct hfa_application *)self;
+    uint64_t *left;
+
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "enter_whole(scope, receive, send)");
+        return NULL;
+    }
+    if (!PyDict_CheckExact(args[0]) || !application->is_whole || application->stages.count > 0 ||
+        hfa_run_is_pending(application, args[0]) ||
+        PyDict_Contains(args[0], application->state->str_method) == 0)
+        Py_RETURN_NONE;
+    PyObject *run = enter(application, args[0], args[1], args[2], &left);
+    if (run == NULL)
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    ((struct hfa_run *)run)->is_outside = true;
+    return run;
 }
 
 /* --- Encoders
@@ -583,6 +605,8 @@ static void application_dealloc(PyObject *self)
 static PyMethodDef application_methods[] = {
     {"enter", (PyCFunction)(void (*)(void))method_enter, METH_FASTCALL,
      "enter(scope, receive, send): an awaitable that answers, or None: FastAPI has to."},
+    {"enter_whole", (PyCFunction)(void (*)(void))method_enter_whole, METH_FASTCALL,
+     "enter_whole(scope, receive, send): the same, instead of the whole application."},
     {"load", (PyCFunction)(void (*)(void))method_load, METH_VARARGS | METH_KEYWORDS,
      "load(router, plans, guards, lists, stages, unrouted, is_whole): what has been compiled."},
     {"replace", method_replace, METH_VARARGS, "replace(index, plan): another plan for a route."},

@@ -39,6 +39,7 @@ struct hfa_run;
     X(is_json)                                                                                     \
     X(jsonable_encoder)                                                                            \
     X(make_request)                                                                                \
+    X(send_others)                                                                                 \
     X(show_route)                                                                                  \
     X(make_injected_response)                                                                      \
     X(json_response)                                                                               \

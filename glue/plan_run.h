@@ -116,6 +116,7 @@ struct hfa_run {
     bool is_body_read;    /* all of a form's body has been taken */
     bool is_form_ready;   /* what there is of a form can be asked for */
     bool is_answered;     /* FastAPI's own handlers have been asked */
+    bool is_outside;      /* entered where the application's middleware stack is still to come */
     bool is_counted;      /* among the server's runs */
     bool is_sent_by_app;  /* the response was sent by its own __call__, background included */
     struct hfa_bytes params[HFA_PLAN_PARAMS_MAX];
@@ -156,6 +157,9 @@ void hfa_run_on_disconnect(struct hfa_run *run);
 
 /* The server closes for good: gives the exchange back before the run is done. */
 void hfa_run_abandon(struct hfa_run *run);
+
+/* A run waits to resume with this scope. */
+bool hfa_run_is_pending(const struct hfa_application *application, PyObject *scope);
 
 /* The run that wants to resume with this scope, taken out of the pending ones: a new reference to
  * the coroutine that answers its exception. NULL without an exception: none does. */

@@ -27,15 +27,25 @@ static int answer_by_default(struct hfa_run *run)
  * started. */
 static int resume_through_stack(struct hfa_run *run)
 {
-    bool is_bare = run->response_started && run->application->stages.count > 0;
-    PyObject *stack = is_bare ? run->application->hooks.bare_stack : run->server->app;
+    const struct hfa_application *application = run->application;
+    bool is_bare = run->response_started && application->stages.count > 0;
+    PyObject *stack = is_bare               ? application->hooks.bare_stack
+                      : run->server != NULL ? run->server->app
+                                            : application->app;
 
     if (hfa_run_need_call(run) < 0)
         return -1;
+    /* Our own server's send() knows the message that says that a response has been started. */
+    PyObject *send = run->server == NULL && run->response_started
+                         ? PyObject_CallOneArg(application->hooks.send_others, run->send)
+                         : Py_NewRef(run->send);
+    if (send == NULL)
+        return -1;
     hfa_run_unlink(run);
     hfa_run_link(run, &run->application->pending);
-    return hfa_run_await(
-        run, PyObject_CallFunctionObjArgs(stack, run->scope, run->receive, run->send, NULL));
+    PyObject *answering = PyObject_CallFunctionObjArgs(stack, run->scope, run->receive, send, NULL);
+    Py_DECREF(send);
+    return hfa_run_await(run, answering);
 }
 
 /* The response is sent from inside the stack. */
@@ -55,7 +65,8 @@ static PyObject *answer(struct hfa_run *run)
 {
     const struct hfa_hooks *hooks = &run->application->hooks;
 
-    PyObject *started = PyLong_FromLong(!run->response_started ? 0 : run->server != NULL ? 1 : 2);
+    bool is_unseen = run->server != NULL || run->is_outside;
+    PyObject *started = PyLong_FromLong(!run->response_started ? 0 : is_unseen ? 1 : 2);
 
     if (started == NULL || hfa_run_need_request(run) < 0) {
         Py_XDECREF(started);
@@ -101,7 +112,7 @@ enum hfa_progress hfa_run_fail(struct hfa_run *run)
     if (!run->is_driven)
         return HFA_PROGRESS_NEEDS_TASK;
     int status;
-    if (run->server != NULL)
+    if (run->server != NULL || run->is_outside)
         status = resume_through_stack(run);
     else
         status = hfa_run_await(run, answer(run));
@@ -111,6 +122,15 @@ enum hfa_progress hfa_run_fail(struct hfa_run *run)
         return HFA_PROGRESS_DONE;
     }
     return HFA_PROGRESS_AWAITS;
+}
+
+bool hfa_run_is_pending(const struct hfa_application *application, PyObject *scope)
+{
+    for (const struct hfa_run *run = application->pending; run != NULL; run = run->next) {
+        if (run->scope == scope)
+            return true;
+    }
+    return false;
 }
 
 PyObject *hfa_run_resume(struct hfa_application *application, PyObject *scope, PyObject *receive,

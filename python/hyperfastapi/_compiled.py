@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -295,14 +295,21 @@ def disable() -> None:
     _Switch.is_on = False
 
 
-def compile_stack(app: Any, stack: Any) -> None:
-    """Put compiled routes into a middleware stack that has just been built."""
+def compile_stack(app: Any, stack: Any) -> Callable[..., Awaitable[None] | None] | None:
+    """Put compiled routes into a middleware stack that has just been built.
+
+    Returns:
+        What takes a call of the whole application, or None; it answers None where FastAPI has to.
+    """
     if not _Switch.is_on:
-        return
+        return None
     middleware = applications.exception_middleware(stack)
-    if middleware is not None and type(middleware) is ExceptionMiddleware:
-        middleware.__class__ = CompiledExceptionMiddleware
-        middleware.compiled = CompiledApplication(app, middleware)  # type: ignore[attr-defined]
+    if middleware is None or type(middleware) is not ExceptionMiddleware:
+        return None
+    compiled = CompiledApplication(app, middleware)
+    middleware.__class__ = CompiledExceptionMiddleware
+    middleware.compiled = compiled  # type: ignore[attr-defined]
+    return compiled.core.enter_whole
 
 
 def can_prepare(app: Any) -> bool:

@@ -136,6 +136,13 @@ class Application:
         send: Callable[[_Message], Awaitable[None]],
         /,
     ) -> Awaitable[None] | None: ...
+    def enter_whole(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[_Message]],
+        send: Callable[[_Message], Awaitable[None]],
+        /,
+    ) -> Awaitable[None] | None: ...
     def load(
         self,
         router: Router,

@@ -152,7 +152,8 @@ def has_own_stack(app: FastAPI) -> bool:
 
 def is_called_as_fastapi(app: FastAPI) -> bool:
     """Tell whether calling an application does what FastAPI does, and nothing else."""
-    return type(app).__call__ is FastAPI.__call__
+    call = type(app).__call__
+    return call is FastAPI.__call__ or getattr(call, "calls_as_fastapi", False)
 
 
 def telemetry_is_on(app: FastAPI) -> bool:

@@ -233,12 +233,18 @@ class Hooks:
                 await send(marker)
             raise exc
 
+        send = self.send_others(send) if started == 2 else send
+        await self._inside(raise_again, request, scope, receive, send)
+
+    def send_others(self, send: Send) -> Send:
+        """Return a `send` that swallows the message that says that a response was started."""
+        marker = self._started
+
         async def send_others(message: Message) -> None:
             if message is not marker:
                 await send(message)
 
-        send = send_others if started == 2 else send
-        await self._inside(raise_again, request, scope, receive, send)
+        return send_others
 
     async def respond(
         self, response: ASGIApp, request: Request, scope: Scope, receive: Receive, send: Send
