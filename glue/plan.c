@@ -160,6 +160,7 @@ static bool read_frame(PyObject *from, struct hfa_frame *frame)
         !read_bool(from, "is_pure", &frame->is_pure) || !read_int(from, "entry", &entry) ||
         !read_bool(from, "leaves_early", &frame->leaves_early) ||
         !read_bool(from, "makes_anywhere", &frame->makes_anywhere) ||
+        !read_bool(from, "is_inline", &frame->is_inline) ||
         !read_int(from, "request_slot", &frame->request_slot) ||
         !read_int(from, "connection_slot", &frame->connection_slot) ||
         !read_int(from, "response_slot", &frame->response_slot) ||

@@ -104,6 +104,7 @@ struct hfa_frame {
     enum hfa_entry entry;
     bool leaves_early;   /* before the response is sent (scope="function") */
     bool makes_anywhere; /* making the context manager runs no code of the user */
+    bool is_inline;      /* waits for nothing: called at once where the run is */
     int request_slot, response_slot, background_slot, scopes_slot; /* -1: not asked for */
     int connection_slot;
     size_t parameter_count;

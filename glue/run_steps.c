@@ -202,12 +202,12 @@ enum hfa_progress hfa_run_call_step(struct hfa_run *run)
     }
     if (frame->entry != HFA_ENTRY_NONE)
         return hfa_run_enter_step(run);
-    if (hfa_run_begins_stream(run)) {
-        PyObject *generator = hfa_run_call_frame(run);
-        if (generator == NULL)
+    if (frame->is_inline || hfa_run_begins_stream(run)) {
+        PyObject *value = hfa_run_call_frame(run);
+        if (value == NULL)
             hfa_run_keep_exception(run);
         else
-            hfa_run_store(run, generator);
+            hfa_run_store(run, value);
         return HFA_PROGRESS_AWAITS;
     }
     if (!frame->is_async)

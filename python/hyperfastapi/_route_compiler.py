@@ -20,6 +20,7 @@ from ._fastapi import (
     forms,
     handlers,
     responses,
+    security,
     streams,
     websockets,
 )
@@ -86,6 +87,7 @@ class Frame:
     entry: int = exit_stacks.NONE
     leaves_early: bool = False
     makes_anywhere: bool = False
+    is_inline: bool = False
     request_slot: int = -1
     connection_slot: int = -1
     response_slot: int = -1
@@ -265,6 +267,11 @@ def _slot(names: list[str], name: str | None) -> int:
     return len(names) - 1
 
 
+def _check_count(building: _Building) -> None:
+    if len(building.frames) > _FRAMES_MAX:
+        raise Unknown(f"it has more than {_FRAMES_MAX - 1} dependencies")
+
+
 def _add_frame(
     building: _Building, dependant: Any, call: Any, original_call: Any, is_async: bool
 ) -> int:
@@ -297,14 +304,41 @@ def _add_frame(
         raise Unknown("two of its parameters have one name")
     frame.kwnames = tuple(names)
     building.frames.append(frame)
-    if len(building.frames) > _FRAMES_MAX:
-        raise Unknown(f"it has more than {_FRAMES_MAX - 1} dependencies")
+    _check_count(building)
     index = len(building.frames) - 1
     frame.subtree = first
     for child, slot in children:
         building.frames[child].parent = index
         building.frames[child].parent_slot = slot
     return index
+
+
+def _add_scheme(
+    building: _Building, dependant: Any, call: Any, original_call: Any, scheme: security.Scheme
+) -> int:
+    """Add the frame of a security scheme, which gets the one text that it reads."""
+    source = {security.HEADER: HEADER, security.QUERY: QUERY, security.COOKIE: COOKIE}[
+        scheme.source
+    ]
+    text = Parameter(
+        source=source,
+        slot=0,
+        field=None,
+        aliases=(Alias(_wire(source, scheme.name), scheme.name, ()),),
+        conversion=STR,
+        is_required=False,
+        has_constant_default=True,
+    )
+    frame = Frame(call, scheme.read, original_call, dependant, False)
+    frame.kwnames = ("text",)
+    frame.parameters = (text,)
+    frame.is_inline = True
+    frame.is_pure = scheme.is_own
+    building.frames.append(frame)
+    _check_count(building)
+    building.guards.extend(scheme.guards)
+    frame.subtree = len(building.frames) - 1
+    return frame.subtree
 
 
 def _add_dependency(building: _Building, sub: Any) -> int:
@@ -315,10 +349,15 @@ def _add_dependency(building: _Building, sub: Any) -> int:
         call = building.overrides.get(original_call, original_call)
         use = dependants.overridden(sub, call)
     concurrency = dependants.concurrency_of(use)
-    is_async = dependants.is_coroutine(use.call) or concurrency is not None
-    index = _add_frame(building, use, call, original_call, is_async)
+    scheme = security.scheme_of(use.call) if concurrency is None else None
+    if scheme is not None and (use.http_connection_param_name or not building.is_websocket):
+        index = _add_scheme(building, use, call, original_call, scheme)
+    else:
+        is_async = dependants.is_coroutine(use.call) or concurrency is not None
+        index = _add_frame(building, use, call, original_call, is_async)
+        frame = building.frames[index]
+        frame.entry, frame.invoke = exit_stacks.entry_of(use.call, concurrency)
     frame = building.frames[index]
-    frame.entry, frame.invoke = exit_stacks.entry_of(use.call, concurrency)
     frame.leaves_early = sub.scope == "function"
     frame.makes_anywhere = exit_stacks.is_plain_generator(use.call)
     key = dependants.cache_key(sub)

@@ -63,6 +63,7 @@ REQUESTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("auto_error", [True, False])
 @pytest.mark.parametrize("kind", schemes(True))
 def test_scheme(conform, kind, auto_error):
@@ -301,3 +302,113 @@ def test_attributes_of_a_scheme_are_read_for_each_request(conform):
         lambda app: setattr(app.state.scheme.model, "name", "x-other"),
         get("/", "x-key: 1", "x-other: 2"),
     )
+
+
+@pytest.mark.compiled
+def test_a_scheme_with_an_error_of_the_applications_own(conform):
+    """G97: what a subclass says of a request without credentials, in the event loop's thread."""
+
+    def make(side):
+        class Own(HTTPBearer):
+            def make_not_authenticated_error(self):
+                side.log("error", side.thread())
+                return HTTPException(status_code=418, detail="own", headers={"X-Own": "1"})
+
+        class OwnKey(APIKeyHeader):
+            def check_api_key(self, api_key):
+                side.log("key", repr(api_key), side.thread())
+                return super().check_api_key(api_key) or "none"
+
+        def before():
+            return side.thread()
+
+        app = side.FastAPI()
+
+        @app.get("/")
+        def endpoint(
+            first: Annotated[str, Depends(before)],
+            token: Annotated[HTTPAuthorizationCredentials, Depends(Own())],
+            key: Annotated[str, Depends(OwnKey(name="X-Key", auto_error=False))],
+        ):
+            return [first, token.credentials, key]
+
+        return app
+
+    token = "authorization: Bearer t"
+    conform(make, get("/"), get("/", token), get("/", token, "x-key: k"), get("/", "x-key: k"))
+
+
+@pytest.mark.compiled
+def test_a_scheme_changes_while_the_application_runs(conform):
+    """G97: `auto_error` and the name of a key are looked at for each request."""
+
+    def make(side):
+        app = side.FastAPI()
+        scheme = app.state.scheme = APIKeyQuery(name="key")
+
+        @app.get("/")
+        async def endpoint(key: Annotated[str | None, Security(scheme)]):
+            return key
+
+        return app
+
+    def forgive(app):
+        app.state.scheme.auto_error = False
+
+    def rename(app):
+        app.state.scheme.model.name = "other"
+
+    found = [get("/?key=1&other=2"), get("/"), get("/?other=3")]
+    conform(make, *found, forgive, *found, rename, *found)
+
+
+@pytest.mark.compiled
+def test_schemes_beside_each_other_and_in_the_place_of_others(conform):
+    """G97, C50: cached as any dependency; overridden by a scheme, or by something else."""
+    bearer, query = OAuth2PasswordBearer(tokenUrl="token"), APIKeyQuery(name="key")
+
+    def make(side):
+        app = side.FastAPI()
+        app.state.side = side
+
+        async def user(token: Annotated[str, Depends(bearer)]):
+            side.log("user", token)
+            return token.upper()
+
+        @app.get("/")
+        def endpoint(
+            user: Annotated[str, Depends(user)],
+            token: Annotated[str, Depends(bearer)],
+            again: Annotated[str, Depends(bearer, use_cache=False)],
+        ):
+            return [user, token, again, side.thread()]
+
+        return app
+
+    def by_scheme(app):
+        app.dependency_overrides[bearer] = query
+
+    def by_function(app):
+        app.dependency_overrides[bearer] = lambda: app.state.side.thread()
+
+    found = [get("/?key=k", "authorization: Bearer t"), get("/")]
+    conform(make, *found, by_scheme, *found, by_function, *found)
+
+
+def test_a_scheme_that_takes_more_of_the_request(conform):
+    """G97: a `__call__` of the application's own gets the whole request."""
+
+    class Own(OAuth2PasswordBearer):
+        async def __call__(self, request: Request):
+            return [request.url.path, await super().__call__(request)]
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.get("/")
+        async def endpoint(found: Annotated[Any, Depends(Own(tokenUrl="token"))]):
+            return found
+
+        return app
+
+    conform(make, get("/", "authorization: Bearer t"), get("/"), compiled=True)
