@@ -93,6 +93,7 @@ class CompiledApplication:
         self._verdicts: list[Verdict] = []
         self._bridged: Counter[str] = Counter()
         self._failure: str | None = None
+        self.mounted: list[Any] = []
         self.is_whole = False
 
     def verdicts(self) -> list[Verdict]:
@@ -118,6 +119,15 @@ class CompiledApplication:
                 reason = "other middleware has to run"
             found.append((type(each).__name__, reason))
         return found
+
+    def compile_mounted(self) -> None:
+        """Compile the mounted applications whose stack their first request has built by now."""
+        with self._lock:
+            waiting = self.mounted
+            self.mounted = [each for each in waiting if each.middleware_stack is None]
+            for each in waiting:
+                if each.middleware_stack is not None and of(each) is None:
+                    compile_stack(each, each.middleware_stack)
 
     def counts(self) -> tuple[int, Counter[str]]:
         """Return the number of requests answered by plans, and by FastAPI with the reasons."""
@@ -158,6 +168,8 @@ class CompiledApplication:
         specs: list[tuple[Any, ...]] = []
         plans: list[Any] = []
         self._routes = found
+        mounted = [routes.mounted_app(each.route) for each in found]
+        self.mounted = [each for each in mounted if can_prepare(each)]
         self._verdicts = []
         for route in found:
             plan: Any = None
@@ -273,6 +285,8 @@ class CompiledExceptionMiddleware(ExceptionMiddleware):
             answering = self.compiled.enter(scope, receive, send)
             if answering is not None:
                 return answering
+            if self.compiled.mounted:
+                self.compiled.compile_mounted()
         return super().__call__(scope, receive, send)
 
 

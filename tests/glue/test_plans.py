@@ -216,6 +216,26 @@ def test_routes_that_are_added_while_serving_are_found(app: fastapi.FastAPI) -> 
     assert plans.counters(app).compiled == 5
 
 
+def test_mounted_applications_of_fastapis_own_class_are_compiled_once_they_are_built(
+    app: fastapi.FastAPI,
+) -> None:
+    inner, deepest = fastapi.FastAPI(), fastapi.FastAPI()
+
+    @inner.get("/{value}")
+    @deepest.get("/{value}")
+    async def endpoint(value: int, request: Request) -> list[Any]:
+        return [value, request.scope["root_path"]]
+
+    inner.mount("/deep", deepest)
+    app.mount("/inner", inner)
+    with serving(app) as get:
+        for value in range(3):
+            assert get(f"/inner/{value}") == (200, [value, "/inner"])
+            assert get(f"/inner/deep/{value}") == (200, [value, "/inner/deep"])
+    assert plans.counters(inner).compiled == 2
+    assert plans.counters(deepest).compiled == 2
+
+
 def test_overrides_are_obeyed_as_they_are_at_each_request(app: fastapi.FastAPI) -> None:
     def original() -> str:
         return "original"

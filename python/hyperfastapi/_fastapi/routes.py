@@ -148,6 +148,11 @@ def is_mount(route: BaseRoute) -> bool:
     return is_exact(route, Mount)
 
 
+def mounted_app(route: BaseRoute) -> Any:
+    """Return what a plain mount calls; None: it is none."""
+    return route.app if isinstance(route, Mount) and is_mount(route) else None
+
+
 def is_plain_route(route: BaseRoute) -> bool:
     """Tell whether a route is Starlette's own, with a path and methods."""
     return is_exact(route, Route)
