@@ -44,7 +44,7 @@ SUITES = {
             http=5180,
             websockets=123,
             apps=1,
-            compiled=45,
+            compiled=60,
         ),
         Suite(
             name="starlette",
