@@ -62,7 +62,9 @@ $(c_reactors): test-c-%:
 
 test-python: ## the project's own Python tests
 	@tools/setup tests
-	set -e; for suite in $(python_suites); do $(python) -m pytest $$suite; done
+	failed=; for suite in $(python_suites); do \
+		$(python) -m pytest $$suite || failed="$$failed $$suite"; done; \
+		test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 test-upstream: ## FastAPI's and Starlette's own suites, over sockets and in process
 	@tools/setup upstream
