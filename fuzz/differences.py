@@ -343,6 +343,41 @@ DIFFERENCES = [
         lambda case: case.ours is not None and case.ours.method not in _LLHTTP_METHODS,
     ),
     Difference(
+        "HTTP/1.2 to 1.9 count as 1.1 (RFC 9110 2.5); llhttp refuses them.",
+        ACCEPT,
+        ("llhttp",),
+        0,
+        lambda case: re.search(rb" HTTP/1\.[2-9]\Z", case.line) is not None,
+    ),
+    Difference(
+        "Trailers are dropped, whatever they are called; llhttp minds a Content-Length among them.",
+        ACCEPT,
+        ("llhttp",),
+        0,
+        lambda case: (
+            case.is_chunked
+            and re.search(rb"^(?:content-length|transfer-encoding):", case.body, re.I | re.M)
+            is not None
+        ),
+    ),
+    Difference(
+        "A HTAB behind a value is white space (RFC 9110 5.5); to llhttp it is part of a coding.",
+        ACCEPT,
+        ("llhttp",),
+        0,
+        lambda case: (
+            re.search(rb"^transfer-encoding:[^\r]*\t[ \t]*\r", case.head, re.I | re.M) is not None
+        ),
+    ),
+    Difference(
+        "One or two empty lines in front of a request (RFC 9112 2.2); h11 has none of it.",
+        ACCEPT,
+        ("h11",),
+        0,
+        lambda case: case.rest.startswith(b"\r\n"),
+    ),
+    # Read otherwise.
+    Difference(
         "HTTP/1.2 to 1.9 count as 1.1 (RFC 9110 2.5), and values stay as they were sent; h11 names "
         "versions as they are and lower-cases the value of Transfer-Encoding.",
         OTHERWISE,
