@@ -31,6 +31,11 @@ def _virtual() -> bool:
         return False
 
 
+def _release() -> str:
+    """Return the kernel's release, without what its builder has added."""
+    return platform.release().split("-")[0]
+
+
 def describe(server_cpus: Iterable[int], load_cpus: Iterable[int]) -> dict[str, str]:
     """Return facts about this machine as name and text, in the order to show them.
 
@@ -43,7 +48,7 @@ def describe(server_cpus: Iterable[int], load_cpus: Iterable[int]) -> dict[str, 
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": f"{_processor()}, {os.cpu_count()} processors{kind}",
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {_release()} {platform.machine()}",
         "Python": f"{platform.python_implementation()} {sys.version.split()[0]}",
         "server on": "processor " + ", ".join(map(str, sorted(server_cpus))),
         "load on": "processor " + ", ".join(map(str, sorted(load_cpus))),
