@@ -339,9 +339,10 @@ static PyObject *method_enter_whole(PyObject *self, PyObject *const *args, Py_ss
         PyErr_SetString(PyExc_TypeError, "enter_whole(scope, receive, send)");
         return NULL;
     }
-    if (!PyDict_CheckExact(args[0]) || !application->is_whole || application->stages.count > 0 ||
-        hfa_run_is_pending(application, args[0]) ||
-        PyDict_Contains(args[0], application->state->str_method) == 0)
+    if (!PyDict_CheckExact(args[0]) ||
+        PyDict_Contains(args[0], application->state->str_method) == 0 ||
+        hfa_run_is_pending(application, args[0]) || !is_current(application) ||
+        !application->is_whole || application->stages.count > 0)
         Py_RETURN_NONE;
     PyObject *run = enter(application, args[0], args[1], args[2], &left);
     if (run == NULL)

@@ -234,7 +234,8 @@ class CompiledApplication:
         """What stands for the middleware, outermost first; None: something of it has to run."""
         app = self.app
         if (
-            app.root_path
+            of(app) is not self  # the stack has been dropped, or built anew
+            or app.root_path
             or applications.has_own_stack(app)
             or not applications.is_called_as_fastapi(app)
         ):

@@ -472,3 +472,28 @@ def test_chained_exceptions_keep_their_chain(conform, kind):
         return app
 
     conform(make, get("/"))
+
+
+def test_handlers_that_come_with_another_stack(conform):
+    """H100: an application that drops its middleware stack builds one with the handlers of then."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.get("/teapot")
+        async def teapot():
+            raise HTTPException(418)
+
+        @app.get("/drop")
+        async def drop():
+            app.middleware_stack = None
+
+            @app.exception_handler(HTTPException)
+            async def handler(request, exc):
+                return PlainTextResponse("another", 418)
+
+            return "dropped"
+
+        return app
+
+    conform(make, get("/teapot"), get("/drop"), get("/teapot"), get("/nowhere"), lifespan=False)
