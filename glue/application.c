@@ -129,7 +129,7 @@ static bool view_of_text(PyObject *text, struct hfa_bytes *view)
     return view->data != NULL;
 }
 
-/* What the route compiler puts in the place of a method; see _websocket_routes.py. */
+/* What the route compiler puts in the place of a method; see _fastapi/websockets.py. */
 #define WEBSOCKET_METHOD HFA_BYTES(" websocket")
 
 bool hfa_application_serve(struct hfa_application *application, struct hfa_server_object *server,

@@ -12,6 +12,9 @@
  *   PyUnicode_GET_LENGTH, PyUnicode_READ_CHAR, PyUnicode_READY, PyUnicode_New
  *                                                text of JSON, read and made in place
  *   PyCompactUnicodeObject.utf8, .utf8_length    the UTF-8 that a str already has
+ *   PyMemberDescr_Type, PyMemberDescrObject.d_member, _PyType_Lookup          guards of slots
+ *   PyDict_AddWatcher, PyDict_Watch, PyDict_ClearWatcher,
+ *   PyDictObject.ma_version_tag                                               guards of dicts
  *   PyUnstable_Long_IsCompact, PyUnstable_Long_CompactValue                   small ints of JSON
  * Elsewhere text is made from bytes with the checked functions.
  */
@@ -20,6 +23,7 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <structmember.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,6 +60,15 @@ static inline bool hfa_list_equals_tuple(PyObject *list, PyObject *tuple)
     return count == PyTuple_GET_SIZE(tuple) &&
            (count == 0 || memcmp(((PyListObject *)list)->ob_item, ((PyTupleObject *)tuple)->ob_item,
                                  (size_t)count * sizeof(PyObject *)) == 0);
+}
+
+/* Where instances of a class keep what a slot of theirs holds; 0: it is no such slot. */
+static inline Py_ssize_t hfa_slot_offset(PyObject *descriptor)
+{
+    if (!Py_IS_TYPE(descriptor, &PyMemberDescr_Type))
+        return 0;
+    const PyMemberDef *member = ((PyMemberDescrObject *)descriptor)->d_member;
+    return member->type == T_OBJECT_EX ? member->offset : 0;
 }
 
 /* Raises `exception`; steals the reference. */

@@ -1,7 +1,5 @@
 #include "guard.h"
 
-#include <structmember.h>
-
 /* The dictionary that an attribute of an object is looked up in, before the object's class or after
  * it in vain: a new reference. NULL without an exception: there is no such dictionary. */
 static PyObject *dict_of(PyObject *object, PyObject *name)
@@ -53,13 +51,10 @@ static PyObject *const *place_of(PyObject *object, PyObject *name)
 {
     PyObject *in_class = _PyType_Lookup(Py_TYPE(object), name); /* borrowed */
 
-    if (Py_TYPE(object)->tp_getattro != PyObject_GenericGetAttr || in_class == NULL ||
-        !Py_IS_TYPE(in_class, &PyMemberDescr_Type))
+    if (Py_TYPE(object)->tp_getattro != PyObject_GenericGetAttr || in_class == NULL)
         return NULL;
-    const PyMemberDef *member = ((PyMemberDescrObject *)in_class)->d_member;
-    return member->type == T_OBJECT_EX
-               ? (PyObject *const *)(void *)((char *)object + member->offset)
-               : NULL;
+    Py_ssize_t offset = hfa_slot_offset(in_class);
+    return offset == 0 ? NULL : (PyObject *const *)(void *)((char *)object + offset);
 }
 
 static int add_slot(struct hfa_guards *guards, PyObject *object, PyObject *value,

@@ -1,7 +1,5 @@
 #include "shape.h"
 
-#include <structmember.h>
-
 /* A description nests no deeper than the classes that it was made of. */
 #define DESCRIPTION_DEPTH_MAX 64
 
@@ -29,14 +27,10 @@ static bool read_field(PyObject *from, struct hfa_shape_field *field, unsigned d
 static Py_ssize_t offset_of(PyObject *class, const char *name)
 {
     PyObject *slot = PyObject_GetAttrString(class, name);
-    Py_ssize_t offset = 0;
+    Py_ssize_t offset = slot == NULL ? 0 : hfa_slot_offset(slot);
 
-    if (slot == NULL) {
+    if (slot == NULL)
         PyErr_Clear();
-    } else if (Py_IS_TYPE(slot, &PyMemberDescr_Type)) {
-        const PyMemberDef *member = ((PyMemberDescrObject *)slot)->d_member;
-        offset = member->type == T_OBJECT_EX ? member->offset : 0;
-    }
     Py_XDECREF(slot);
     return offset;
 }

@@ -422,6 +422,10 @@ def _path_params(effective: Any) -> list[_route_paths.Parameter]:
     return path_params
 
 
+def _route_guards(effective: Any, dependant: Any) -> list[tuple[Any, str, Any]]:
+    return [(effective, "app", effective.app), (dependant, "call", dependant.call)]
+
+
 def describe_websocket(
     *,
     app: Any,
@@ -450,11 +454,9 @@ def describe_websocket(
     if not dependants.is_coroutine(dependant.call):
         raise Unknown("its endpoint is no coroutine function")
     path_params = _path_params(effective)
-    building = _Building(
-        overrides, False, False, tuple(each.name for each in path_params), is_websocket=True
-    )
-    building.guards.append((effective, "app", effective.app))
-    building.guards.append((dependant, "call", dependant.call))
+    names = tuple(each.name for each in path_params)
+    building = _Building(overrides, False, False, names, is_websocket=True)
+    building.guards += _route_guards(effective, dependant)
     _add_frame(building, dependant, dependant.call, dependant.call, True)
     return Plan(
         frames=tuple(building.frames),
@@ -499,11 +501,9 @@ def describe(
     if is_form and (problem := forms.problem()) is not None:
         raise Unknown(problem)
     path_params = _path_params(effective)
-    building = _Building(
-        overrides, state["embed_body_fields"], is_form, tuple(each.name for each in path_params)
-    )
-    building.guards.append((effective, "app", effective.app))
-    building.guards.append((dependant, "call", dependant.call))
+    names = tuple(each.name for each in path_params)
+    building = _Building(overrides, state["embed_body_fields"], is_form, names)
+    building.guards += _route_guards(effective, dependant)
     if is_form:
         owner, name = forms.SPOOL_GUARD
         building.guards.append((owner, name, getattr(owner, name)))

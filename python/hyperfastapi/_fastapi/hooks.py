@@ -137,8 +137,7 @@ class Hooks:
         scope["path_params"] = path_params
         scope["route"] = route.route
         if route.context is not None:
-            scope["fastapi"]["included_router"] = route.included_by
-            scope["fastapi"]["effective_route_context"] = route.context
+            self._show_inclusion(scope, route)
         scope["fastapi_inner_astack"] = AsyncExitStack()
         scope["fastapi_function_astack"] = AsyncExitStack()
 
@@ -162,8 +161,7 @@ class Hooks:
         scope.update(child_scope)
         if route.context is not None:
             scope["route"] = route.route
-            scope["fastapi"]["included_router"] = route.included_by
-            scope["fastapi"]["effective_route_context"] = route.context
+            self._show_inclusion(scope, route)
 
     def _show_application(
         self,
@@ -173,17 +171,25 @@ class Hooks:
         *,
         follows_inclusion: bool,
     ) -> None:
-        middleware = self._middleware
         scope["app"] = self._app
-        scope["starlette.exception_handlers"] = (
-            middleware._exception_handlers,
-            middleware._status_handlers,
-        )
+        self._show_handlers(scope)
         scope["fastapi_middleware_astack"] = AsyncExitStack()
         scope.setdefault("router", router)
         forms.apply_limits(scope, limits)
         if follows_inclusion:
             scope.setdefault("fastapi", {})
+
+    def _show_handlers(self, scope: Scope) -> None:
+        middleware = self._middleware
+        scope["starlette.exception_handlers"] = (
+            middleware._exception_handlers,
+            middleware._status_handlers,
+        )
+
+    @staticmethod
+    def _show_inclusion(scope: Scope, route: EffectiveRoute) -> None:
+        scope["fastapi"]["included_router"] = route.included_by
+        scope["fastapi"]["effective_route_context"] = route.context
 
     def default_answer(self, exc: Exception) -> Response | None:
         """Answer an exception, if it is FastAPI's own handlers that would.
@@ -265,11 +271,7 @@ class Hooks:
     async def _inside(
         self, app: ASGIApp, request: Request, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        middleware = self._middleware
-        scope["starlette.exception_handlers"] = (
-            middleware._exception_handlers,
-            middleware._status_handlers,
-        )
+        self._show_handlers(scope)
         inner: ASGIApp = wrap_app_handling_exceptions(app, request)
         middle = exit_stacks.inside_middleware(inner)
         kind = WebSocket if scope["type"] == "websocket" else Request
