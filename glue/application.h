@@ -41,6 +41,8 @@ struct hfa_run;
     X(make_request)                                                                                \
     X(send_others)                                                                                 \
     X(show_route)                                                                                  \
+    X(describe_route)                                                                              \
+    X(shown_stack)                                                                                 \
     X(make_injected_response)                                                                      \
     X(json_response)                                                                               \
     X(background_tasks)                                                                            \

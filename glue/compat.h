@@ -13,6 +13,7 @@
  *                                                text of JSON, read and made in place
  *   PyCompactUnicodeObject.utf8, .utf8_length    the UTF-8 that a str already has
  *   PyMemberDescr_Type, PyMemberDescrObject.d_member, _PyType_Lookup          guards of slots
+ *   PyDict_SetDefault                                                         scopes
  *   PyDict_AddWatcher, PyDict_Watch, PyDict_ClearWatcher,
  *   PyDictObject.ma_version_tag                                               guards of dicts
  *   PyUnstable_Long_IsCompact, PyUnstable_Long_CompactValue                   small ints of JSON

@@ -508,6 +508,7 @@ static int plan_traverse(PyObject *self, visitproc visit, void *arg)
         return shape;
     Py_VISIT(plan->make_response);
     Py_VISIT(plan->info);
+    Py_VISIT(plan->shown);
     Py_VISIT(plan->overrides_of);
     Py_VISIT(plan->form_limit_sources);
     int guards = hfa_guards_traverse(&plan->guards, visit, arg);
@@ -546,6 +547,7 @@ static int plan_clear(PyObject *self)
     Py_CLEAR(plan->channel);
     Py_CLEAR(plan->make_response);
     Py_CLEAR(plan->info);
+    Py_CLEAR(plan->shown);
     Py_CLEAR(plan->overrides_of);
     hfa_guards_clear(&plan->guards);
     hfa_dict_watch_clear(&plan->overrides_watch);

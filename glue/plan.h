@@ -168,6 +168,8 @@ struct hfa_plan {
     struct hfa_job_site stream_site; /* and of `def` iterators */
 
     PyObject *info;         /* owned: the route compiler's own object, given to its functions */
+    PyObject *shown;        /* owned: what scopes get of the route, see run_show.c; NULL until one
+                               does */
     PyObject *overrides_of; /* owned: the dict that holds "dependency_overrides", or None */
     struct hfa_guards guards;
     struct hfa_dict_watch overrides_watch; /* marked as long as they are those of the frames */

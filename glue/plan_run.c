@@ -104,34 +104,19 @@ int hfa_run_need_request(struct hfa_run *run)
     bool has_form = run->is_form_ready;
     if (has_form && hfa_run_make_form(run) < 0)
         return -1;
-    PyObject *params = hfa_run_path_params(run);
-    if (params == NULL)
+    if (run->plan->info != Py_None && hfa_run_shows_route(run) == 0 && hfa_run_show_route(run) < 0)
         return -1;
     run->request = PyObject_CallFunctionObjArgs(
         run->application->hooks.make_request, run->plan->info, run->scope, run->receive, run->send,
-        params, run->body_bytes == NULL ? Py_None : run->body_bytes,
+        run->body_bytes == NULL ? Py_None : run->body_bytes,
         run->body == NULL ? Py_None : run->body,
         run->body == NULL || run->body == run->body_bytes ? Py_False : Py_True,
         has_form ? run->body : Py_None, run->form == NULL ? Py_False : Py_True, NULL);
-    Py_DECREF(params);
     if (run->request != NULL && run->plan->channel != NULL &&
         hfa_websocket_channel_open(run->call, run->request, run->plan->channel, run->receive,
                                    run->send) < 0)
         return -1;
     return run->request == NULL ? -1 : hfa_run_show_exits(run);
-}
-
-int hfa_run_show_route(struct hfa_run *run)
-{
-    PyObject *params = hfa_run_path_params(run);
-    PyObject *shown = params == NULL
-                          ? NULL
-                          : PyObject_CallFunctionObjArgs(run->application->hooks.show_route,
-                                                         run->plan->info, run->scope, params, NULL);
-
-    Py_XDECREF(params);
-    Py_XDECREF(shown);
-    return shown == NULL ? -1 : 0;
 }
 
 void hfa_run_set_response(struct hfa_run *run, PyObject *response)

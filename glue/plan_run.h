@@ -148,8 +148,10 @@ PyObject *hfa_run_enter(struct hfa_application *application, struct hfa_plan *pl
                         const struct hfa_route_match *match);
 
 /* Leaves in the scope what FastAPI's router leaves there, for middleware to see. -1 with an
- * exception. */
+ * exception. run_show.c */
 int hfa_run_show_route(struct hfa_run *run);
+/* Whether that has been done. */
+bool hfa_run_shows_route(const struct hfa_run *run);
 
 /* Of a run that waits for its body. */
 void hfa_run_on_body(struct hfa_run *run);

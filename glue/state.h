@@ -103,6 +103,16 @@
     X(from_attributes, "from_attributes")                                                          \
     X(join, "join")                                                                                \
     X(path_params, "path_params")                                                                  \
+    X(app, "app")                                                                                  \
+    X(router, "router")                                                                            \
+    X(route, "route")                                                                              \
+    X(endpoint, "endpoint")                                                                        \
+    X(exception_handlers, "starlette.exception_handlers")                                          \
+    X(included_router, "included_router")                                                          \
+    X(effective_route_context, "effective_route_context")                                          \
+    X(inner_stack, "fastapi_inner_astack")                                                         \
+    X(function_stack, "fastapi_function_astack")                                                   \
+    X(middleware_stack, "fastapi_middleware_astack")                                               \
     X(fastapi, "fastapi")                                                                          \
     X(dependency_overrides, "dependency_overrides")                                                \
     X(status_code, "status_code")                                                                  \

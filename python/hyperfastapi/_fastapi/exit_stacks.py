@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from asyncio import CancelledError
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
@@ -108,6 +109,26 @@ class _InThread:
         return bool(swallowed)
 
 
+class ShownStack(AsyncExitStack):
+    """An exit stack in a scope, mostly for nobody: what it is made of is made once it is used."""
+
+    __init__ = object.__init__
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "_exit_callbacks":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        callbacks: deque[Any] = deque()
+        self._exit_callbacks = callbacks
+        return callbacks
+
+
+ShownStack.__name__ = ShownStack.__qualname__ = AsyncExitStack.__name__
+
+
+def _has_exits(stack: AsyncExitStack) -> bool:
+    return bool(vars(stack).get("_exit_callbacks"))
+
+
 def _push(stack: AsyncExitStack, exits: Exits) -> AsyncExitStack:
     for manager, is_async in exits:
         stack.push_async_exit(manager if is_async else _InThread(manager).leave)
@@ -134,13 +155,13 @@ def show_exits(scope: Scope, early: Exits, late: Exits) -> None:
 def exit_stack(scope: Scope, is_early: bool) -> AsyncExitStack | None:
     """Return the exit stack of the function or of the request, if anything is on it."""
     stack: AsyncExitStack = scope[_FUNCTION if is_early else _INNER]
-    return stack if stack._exit_callbacks else None  # type: ignore[attr-defined]
+    return stack if _has_exits(stack) else None
 
 
 def unwind(scope: Scope) -> Awaitable[None] | None:
     """Leave the exit stack around FastAPI's route, if anything is on it."""
     stack = scope[_MIDDLEWARE]
-    return leave(stack, None) if stack._exit_callbacks else None
+    return leave(stack, None) if _has_exits(stack) else None
 
 
 async def leave(stack: AsyncExitStack, exc: BaseException | None) -> None:

@@ -71,6 +71,7 @@ class Hooks:
     exit_stack = staticmethod(exit_stacks.exit_stack)
     stack_of = staticmethod(exit_stacks.stack_of)
     show_exits = staticmethod(exit_stacks.show_exits)
+    shown_stack = exit_stacks.ShownStack
     leave = staticmethod(exit_stacks.leave)
     no_response = staticmethod(exit_stacks.no_response)
     not_awaited = staticmethod(exit_stacks.not_awaited)
@@ -102,19 +103,16 @@ class Hooks:
         scope: Scope,
         receive: Receive,
         send: Send,
-        path_params: dict[str, Any],
         body: bytes | None,
         parsed: Any,
         is_parsed: bool,
         form: Any,
         is_form_read: bool,
     ) -> Request | WebSocket:
-        """Make what a route's handler has, with its scope as FastAPI's router leaves it."""
+        """Make what a route's handler has; its scope is as FastAPI's router leaves it."""
         if info is None:
             self.show_unrouted(scope, None)
-        elif scope.get("route") is not info.route.route or scope.get("app") is not self._app:
-            self.show_route(info, scope, path_params)
-        if info is not None and info.is_websocket:
+        elif info.is_websocket:
             return WebSocket(scope, receive, send)
         request = Request(scope, receive, send)
         if body is not None:
@@ -127,8 +125,27 @@ class Hooks:
             request._stream_consumed = is_form_read
         return request
 
+    def describe_route(self, info: RouteInfo) -> tuple[Any, ...]:
+        """Describe what a scope gets of a route, for the core to put there; see glue/run_show.c."""
+        route = info.route
+        middleware = self._middleware
+        inclusion = None if route.context is None else (route.included_by, route.context)
+        return (
+            self._app,
+            (middleware._exception_handlers, middleware._status_handlers),
+            info.router,
+            route.effective,
+            route.route,
+            inclusion,
+            route.follows_inclusion,
+            info.form_limits[:-1],
+        )
+
     def show_route(self, info: RouteInfo, scope: Scope, path_params: dict[str, Any]) -> None:
-        """Leave in a scope what FastAPI's router and handler leave there, for middleware to see."""
+        """Leave in a scope what FastAPI's router and handler leave there, limits of forms included.
+
+        The core does it itself where no router limits forms.
+        """
         route = info.route
         limits = info.form_limits[:-1]
         follows = route.follows_inclusion

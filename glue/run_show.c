@@ -1,0 +1,141 @@
+/* What FastAPI's router and handler leave in a request's scope, for whoever looks at it. */
+#include "plan_run.h"
+
+/* Of Hooks.describe_route(), in its order. */
+enum {
+    SHOWN_APP,
+    SHOWN_HANDLERS,
+    SHOWN_ROUTER,
+    SHOWN_EFFECTIVE, /* what has the endpoint that counts */
+    SHOWN_ROUTE,
+    SHOWN_INCLUSION, /* (the inclusion, its context), or None */
+    SHOWN_FOLLOWS,   /* whether the router's scan has passed an included router */
+    SHOWN_LIMITS,    /* tuple of dicts: the routers' limits of forms */
+    SHOWN_COUNT,
+};
+
+/* Borrowed from the plan; NULL with an exception. */
+static PyObject *description(struct hfa_run *run)
+{
+    struct hfa_plan *plan = run->plan;
+
+    if (plan->shown != NULL)
+        return plan->shown;
+    PyObject *shown = PyObject_CallOneArg(run->application->hooks.describe_route, plan->info);
+    if (shown == NULL)
+        return NULL;
+    if (!PyTuple_Check(shown) || PyTuple_GET_SIZE(shown) != SHOWN_COUNT ||
+        !PyTuple_Check(PyTuple_GET_ITEM(shown, SHOWN_LIMITS))) {
+        Py_DECREF(shown);
+        PyErr_SetString(PyExc_TypeError, "a route is described by a tuple");
+        return NULL;
+    }
+    Py_XSETREF(plan->shown, shown);
+    return shown;
+}
+
+static bool limits_forms(PyObject *shown)
+{
+    PyObject *limits = PyTuple_GET_ITEM(shown, SHOWN_LIMITS);
+
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(limits); i++) {
+        PyObject *each = PyTuple_GET_ITEM(limits, i);
+        if (!PyDict_CheckExact(each) || PyDict_Size(each) > 0)
+            return true;
+    }
+    return false;
+}
+
+static int show_by_hook(struct hfa_run *run)
+{
+    PyObject *params = hfa_run_path_params(run);
+    PyObject *shown = params == NULL
+                          ? NULL
+                          : PyObject_CallFunctionObjArgs(run->application->hooks.show_route,
+                                                         run->plan->info, run->scope, params, NULL);
+
+    Py_XDECREF(params);
+    Py_XDECREF(shown);
+    return shown == NULL ? -1 : 0;
+}
+
+/* Takes `value`, NULL with an exception. */
+static int put(PyObject *scope, PyObject *key, PyObject *value)
+{
+    int status = value == NULL ? -1 : PyDict_SetItem(scope, key, value);
+
+    Py_XDECREF(value);
+    return status;
+}
+
+static int put_stack(struct hfa_run *run, PyObject *key)
+{
+    return put(run->scope, key, PyObject_CallNoArgs(run->application->hooks.shown_stack));
+}
+
+/* scope.setdefault("fastapi", {}), with the inclusion in it. */
+static int put_inclusion(struct hfa_run *run, PyObject *inclusion)
+{
+    const struct hfa_state *state = run->application->state;
+    PyObject *empty = PyDict_New();
+    PyObject *shared =
+        empty == NULL ? NULL : PyDict_SetDefault(run->scope, state->str_fastapi, empty);
+    int status = shared == NULL ? -1 : 0;
+
+    Py_XINCREF(shared);
+    Py_XDECREF(empty);
+    if (status == 0 && inclusion != Py_None)
+        status = PyObject_SetItem(shared, state->str_included_router,
+                                  PyTuple_GET_ITEM(inclusion, 0)) < 0 ||
+                         PyObject_SetItem(shared, state->str_effective_route_context,
+                                          PyTuple_GET_ITEM(inclusion, 1)) < 0
+                     ? -1
+                     : 0;
+    Py_XDECREF(shared);
+    return status;
+}
+
+bool hfa_run_shows_route(const struct hfa_run *run)
+{
+    const struct hfa_state *state = run->application->state;
+    PyObject *shown = run->plan->shown;
+
+    return shown != NULL &&
+           PyDict_GetItemWithError(run->scope, state->str_route) ==
+               PyTuple_GET_ITEM(shown, SHOWN_ROUTE) &&
+           PyDict_GetItemWithError(run->scope, state->str_app) ==
+               PyTuple_GET_ITEM(shown, SHOWN_APP);
+}
+
+int hfa_run_show_route(struct hfa_run *run)
+{
+    const struct hfa_state *state = run->application->state;
+    PyObject *shown = description(run);
+    PyObject *scope = run->scope;
+
+    if (shown == NULL)
+        return -1;
+    if (limits_forms(shown))
+        return show_by_hook(run);
+    PyObject *inclusion = PyTuple_GET_ITEM(shown, SHOWN_INCLUSION);
+    bool follows = PyTuple_GET_ITEM(shown, SHOWN_FOLLOWS) == Py_True;
+    Py_INCREF(shown);
+    int status = -1;
+    if (PyDict_SetItem(scope, state->str_app, PyTuple_GET_ITEM(shown, SHOWN_APP)) == 0 &&
+        PyDict_SetItem(scope, state->str_exception_handlers,
+                       PyTuple_GET_ITEM(shown, SHOWN_HANDLERS)) == 0 &&
+        put_stack(run, state->str_middleware_stack) == 0 &&
+        PyDict_SetDefault(scope, state->str_router, PyTuple_GET_ITEM(shown, SHOWN_ROUTER)) !=
+            NULL &&
+        (!follows || put_inclusion(run, Py_None) == 0) &&
+        put(scope, state->str_endpoint,
+            PyObject_GetAttr(PyTuple_GET_ITEM(shown, SHOWN_EFFECTIVE), state->str_endpoint)) == 0 &&
+        put(scope, state->str_path_params, hfa_run_path_params(run)) == 0 &&
+        PyDict_SetItem(scope, state->str_route, PyTuple_GET_ITEM(shown, SHOWN_ROUTE)) == 0 &&
+        (inclusion == Py_None || put_inclusion(run, inclusion) == 0) &&
+        put_stack(run, state->str_inner_stack) == 0 &&
+        put_stack(run, state->str_function_stack) == 0)
+        status = 0;
+    Py_DECREF(shown);
+    return status;
+}
