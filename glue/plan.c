@@ -161,6 +161,7 @@ static bool read_frame(PyObject *from, struct hfa_frame *frame)
         !read_bool(from, "leaves_early", &frame->leaves_early) ||
         !read_bool(from, "makes_anywhere", &frame->makes_anywhere) ||
         !read_bool(from, "is_inline", &frame->is_inline) ||
+        !read_bool(from, "is_positional", &frame->is_positional) ||
         !read_int(from, "request_slot", &frame->request_slot) ||
         !read_int(from, "connection_slot", &frame->connection_slot) ||
         !read_int(from, "response_slot", &frame->response_slot) ||
@@ -291,7 +292,8 @@ static bool read_response(PyObject *from, struct hfa_plan *plan)
         return false;
     plan->respond = (enum hfa_respond_kind)respond;
     if (names != values || (plan->respond == HFA_RESPOND_MODEL && plan->to_json == NULL) ||
-        (plan->respond >= HFA_RESPOND_CLASS && plan->make_response == NULL)) {
+        (plan->respond >= HFA_RESPOND_CLASS && plan->respond != HFA_RESPOND_RESULT &&
+         plan->make_response == NULL)) {
         PyErr_SetString(PyExc_ValueError, "the response of a plan is not sound");
         return false;
     }

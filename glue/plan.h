@@ -105,6 +105,7 @@ struct hfa_frame {
     bool leaves_early;   /* before the response is sent (scope="function") */
     bool makes_anywhere; /* making the context manager runs no code of the user */
     bool is_inline;      /* waits for nothing: called at once where the run is */
+    bool is_positional;  /* takes its values by position, not by name */
     int request_slot, response_slot, background_slot, scopes_slot; /* -1: not asked for */
     int connection_slot;
     size_t parameter_count;
@@ -123,6 +124,7 @@ enum hfa_respond_kind {
     HFA_RESPOND_CLASS,  /* a response class of the user's choice: `make_response` */
     HFA_RESPOND_STREAM, /* the endpoint yields: `make_response` of its generator */
     HFA_RESPOND_EVENTS, /* it yields server-sent events: the same, awaited, with the Request */
+    HFA_RESPOND_RESULT, /* a route of Starlette's: the result is the response, whatever it is */
 };
 
 struct hfa_plan {

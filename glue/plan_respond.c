@@ -651,6 +651,8 @@ int hfa_run_respond(struct hfa_run *run)
 {
     if (run->plan->respond == HFA_RESPOND_STREAM || run->plan->respond == HFA_RESPOND_EVENTS)
         return respond_stream(run);
+    if (run->plan->respond == HFA_RESPOND_RESULT)
+        return hfa_run_send_response(run, run->result);
     int answer = is_response(run, run->result);
 
     if (answer < 0)
@@ -676,6 +678,7 @@ int hfa_run_respond(struct hfa_run *run)
         return respond_with_class(run);
     case HFA_RESPOND_STREAM:
     case HFA_RESPOND_EVENTS:
+    case HFA_RESPOND_RESULT:
         break;
     }
     return -1;

@@ -29,6 +29,8 @@ static struct hfa_run *new_run(struct hfa_application *application, struct hfa_p
     run->plan = (struct hfa_plan *)Py_NewRef((PyObject *)plan);
     run->path = Py_XNewRef(path);
     run->phase = plan->body == HFA_BODY_NONE ? HFA_RUN_EXTRACTS : HFA_RUN_READS;
+    /* Starlette has no exit stacks around a route. */
+    run->has_left_early = run->has_left = plan->respond == HFA_RESPOND_RESULT;
     memcpy(run->params, match->params, plan->path_param_count * sizeof(run->params[0]));
     PyObject_GC_Track(run);
     if (run->owned_count == 0 && plan->value_count > 0) {

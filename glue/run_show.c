@@ -7,7 +7,7 @@ enum {
     SHOWN_HANDLERS,
     SHOWN_ROUTER,
     SHOWN_EFFECTIVE, /* what has the endpoint that counts */
-    SHOWN_ROUTE,
+    SHOWN_ROUTE,     /* None: a route of Starlette's, which is not shown, nor are exit stacks */
     SHOWN_INCLUSION, /* (the inclusion, its context), or None */
     SHOWN_FOLLOWS,   /* whether the router's scan has passed an included router */
     SHOWN_LIMITS,    /* tuple of dicts: the routers' limits of forms */
@@ -95,16 +95,43 @@ static int put_inclusion(struct hfa_run *run, PyObject *inclusion)
     return status;
 }
 
+static bool shows_endpoint(const struct hfa_run *run, PyObject *effective)
+{
+    const struct hfa_state *state = run->application->state;
+    PyObject *endpoint = PyObject_GetAttr(effective, state->str_endpoint);
+
+    if (endpoint == NULL) {
+        PyErr_Clear();
+        return false;
+    }
+    Py_DECREF(endpoint); /* only compared */
+    return PyDict_GetItemWithError(run->scope, state->str_endpoint) == endpoint;
+}
+
 bool hfa_run_shows_route(const struct hfa_run *run)
 {
     const struct hfa_state *state = run->application->state;
     PyObject *shown = run->plan->shown;
 
-    return shown != NULL &&
-           PyDict_GetItemWithError(run->scope, state->str_route) ==
-               PyTuple_GET_ITEM(shown, SHOWN_ROUTE) &&
-           PyDict_GetItemWithError(run->scope, state->str_app) ==
-               PyTuple_GET_ITEM(shown, SHOWN_APP);
+    if (shown == NULL ||
+        PyDict_GetItemWithError(run->scope, state->str_app) != PyTuple_GET_ITEM(shown, SHOWN_APP))
+        return false;
+    PyObject *route = PyTuple_GET_ITEM(shown, SHOWN_ROUTE);
+    if (route == Py_None)
+        return shows_endpoint(run, PyTuple_GET_ITEM(shown, SHOWN_EFFECTIVE));
+    return PyDict_GetItemWithError(run->scope, state->str_route) == route;
+}
+
+static int show_handled(struct hfa_run *run, PyObject *route)
+{
+    const struct hfa_state *state = run->application->state;
+
+    if (route == Py_None)
+        return 0;
+    if (PyDict_SetItem(run->scope, state->str_route, route) < 0 ||
+        put_stack(run, state->str_inner_stack) < 0 || put_stack(run, state->str_function_stack) < 0)
+        return -1;
+    return 0;
 }
 
 int hfa_run_show_route(struct hfa_run *run)
@@ -131,10 +158,8 @@ int hfa_run_show_route(struct hfa_run *run)
         put(scope, state->str_endpoint,
             PyObject_GetAttr(PyTuple_GET_ITEM(shown, SHOWN_EFFECTIVE), state->str_endpoint)) == 0 &&
         put(scope, state->str_path_params, hfa_run_path_params(run)) == 0 &&
-        PyDict_SetItem(scope, state->str_route, PyTuple_GET_ITEM(shown, SHOWN_ROUTE)) == 0 &&
-        (inclusion == Py_None || put_inclusion(run, inclusion) == 0) &&
-        put_stack(run, state->str_inner_stack) == 0 &&
-        put_stack(run, state->str_function_stack) == 0)
+        show_handled(run, PyTuple_GET_ITEM(shown, SHOWN_ROUTE)) == 0 &&
+        (inclusion == Py_None || put_inclusion(run, inclusion) == 0))
         status = 0;
     Py_DECREF(shown);
     return status;

@@ -142,10 +142,11 @@ int hfa_run_take_solution(struct hfa_run *run, PyObject *solution)
 PyObject *hfa_run_call_frame(struct hfa_run *run)
 {
     const struct hfa_frame *frame = hfa_run_frame(run);
+    size_t count = frame->is_positional ? frame->value_count : 0;
 
     return PyObject_Vectorcall(frame->invoke, run->values + frame->first,
-                               PY_VECTORCALL_ARGUMENTS_OFFSET,
-                               frame->value_count == 0 ? NULL : frame->kwnames);
+                               count | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                               frame->value_count == count ? NULL : frame->kwnames);
 }
 
 /* FastAPI's RequestValidationError for all that was invalid. Always -1. */

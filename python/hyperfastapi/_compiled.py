@@ -249,31 +249,32 @@ class CompiledApplication:
         """Return a route's plan, or None and the reason."""
         if self._failure is not None:
             return None, self._failure
-        provider = None
-        is_websocket = websockets.is_api_websocket_route(route.route)
-        describe = _route_compiler.describe_websocket if is_websocket else _route_compiler.describe
         try:
-            if is_websocket:
-                state = websockets.websocket_state(route.effective.app)
-            elif route.is_api_route:
-                state = handlers.handler_state(route.effective.app)
-            else:
-                raise Unknown(routes.kind_of(route.route))
-            provider = state["dependency_overrides_provider"]
-            holder = vars(provider) if provider is not None else None
-            overrides = getattr(provider, "dependency_overrides", None) or {}
-            if holder is not None and type(holder.get("dependency_overrides")) is not dict:
-                raise Unknown("dependency_overrides is no dict")
-            description = describe(
-                app=self.app,
-                router=self.app.router,
-                route=route,
-                overrides_of=holder,
-                overrides=overrides,
-            )
+            return _core.Plan(self._describe(route)), None
         except Unknown as unknown:
             return None, str(unknown)
-        return _core.Plan(description), None
+
+    def _describe(self, route: EffectiveRoute) -> _route_compiler.Plan:
+        describe = _route_compiler.describe
+        if websockets.is_api_websocket_route(route.route):
+            describe = _route_compiler.describe_websocket
+            state = websockets.websocket_state(route.effective.app)
+        elif route.is_api_route:
+            state = handlers.handler_state(route.effective.app)
+        else:
+            return _route_compiler.describe_plain(app=self.app, router=self.app.router, route=route)
+        provider = state["dependency_overrides_provider"]
+        holder = vars(provider) if provider is not None else None
+        overrides = getattr(provider, "dependency_overrides", None) or {}
+        if holder is not None and type(holder.get("dependency_overrides")) is not dict:
+            raise Unknown("dependency_overrides is no dict")
+        return describe(
+            app=self.app,
+            router=self.app.router,
+            route=route,
+            overrides_of=holder,
+            overrides=overrides,
+        )
 
 
 class CompiledExceptionMiddleware(ExceptionMiddleware):

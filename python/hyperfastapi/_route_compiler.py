@@ -25,11 +25,19 @@ from ._fastapi import (
     websockets,
 )
 from ._fastapi.route_info import RouteInfo
-from ._fastapi.routes import EffectiveRoute, form_limit_guards, form_limits_of
+from ._fastapi.routes import (
+    EffectiveRoute,
+    form_limit_guards,
+    form_limits_of,
+    has_own_handle,
+    included_limit,
+    is_plain_route,
+    kind_of,
+)
 
 PATH, QUERY, HEADER, COOKIE, BODY, BODY_ITEM, DELEGATED, FORM = range(8)
 VALIDATE, STR, INT, FLOAT, BOOL = range(5)
-ENCODE, MODEL, CLASS, STREAM, EVENTS = range(5)
+ENCODE, MODEL, CLASS, STREAM, EVENTS, RESULT = range(6)
 NO_BODY, JSON_BODY, FORM_BODY = range(3)
 
 _PATH_KINDS = {"str": 0, "path": 0, "int": 1, "float": 2, "uuid": 3}
@@ -88,6 +96,7 @@ class Frame:
     leaves_early: bool = False
     makes_anywhere: bool = False
     is_inline: bool = False
+    is_positional: bool = False
     request_slot: int = -1
     connection_slot: int = -1
     response_slot: int = -1
@@ -552,6 +561,43 @@ def describe(
         form_limits=forms.default_limits() if is_form else (0, 0, 0),
         form_limit_sources=form_limits_of(router, route.inclusions, state),
         spool_max_size=getattr(*forms.SPOOL_GUARD) if is_form else 0,
+    )
+
+
+def describe_plain(*, app: Any, router: Any, route: EffectiveRoute) -> Plan:
+    """Describe what Starlette's own kind of route would do for a request.
+
+    Args:
+        app: the application.
+        router: the router that is searched.
+        route: the route, as the router's scan meets it.
+
+    Raises:
+        Unknown: something has no native equivalent; the text says what.
+    """
+    if not is_plain_route(route.route) or has_own_handle(route.route):
+        raise Unknown(kind_of(route.route))
+    if included_limit(route) is not None:
+        raise Unknown("it has a max_body_size")
+    effective = route.effective
+    call, is_async = handlers.plain_endpoint(effective)
+    path_params = _path_params(effective)
+    dependant = dependants.of_call(call)
+    frame = Frame(call, call, call, dependant, is_async, is_positional=True, is_pure=True)
+    frame.kwnames = ("request",)
+    frame.request_slot = 0
+    state = {
+        "dependant": dependant,
+        "embed_body_fields": False,
+        "dependency_overrides_provider": None,
+    }
+    return Plan(
+        frames=(frame,),
+        path_names=tuple(each.name for each in path_params),
+        path_kinds=tuple(_PATH_KINDS[each.convertor] for each in path_params),
+        respond=RESULT,
+        info=RouteInfo(app, router, route, state, ()),
+        guards=((effective, "app", effective.app),),
     )
 
 

@@ -213,7 +213,7 @@ def test_the_command_explains_an_application(
     assert code == 0
     route = next(line for line in output.splitlines() if "/a/{b}" in line)
     assert route.split() == ["route", "GET", "/a/{b}", "f", "native"]
-    assert "1 of 5 routes are compiled, entered from the server." in output
+    assert "5 of 5 routes are compiled, entered from the server." in output
 
 
 def test_the_command_cannot_explain_what_is_no_fastapi_application(

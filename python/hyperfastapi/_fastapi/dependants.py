@@ -20,6 +20,11 @@ _routing: Any = routing
 ModelField = Any  # fastapi._compat's, of which only attributes are read
 
 
+def of_call(call: Callable[..., Any]) -> Dependant:
+    """Return a dependant of which nothing is known but what it calls."""
+    return Dependant(call=call)
+
+
 def is_generator(call: Any) -> bool:
     """Tell whether a callable yields, as FastAPI sees it."""
     return bool(_routing._is_gen_callable(call) or _routing._is_async_gen_callable(call))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import CodeType, FunctionType
 from typing import Any, cast
 
 from fastapi import routing
 from fastapi.datastructures import DefaultPlaceholder
+from starlette import routing as plain_routing
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from . import Unknown
@@ -22,6 +25,7 @@ def inner_code(function: Callable[..., Any], name: str) -> CodeType | None:
 
 
 _REQUEST_RESPONSE = inner_code(routing.request_response, "app")
+_PLAIN_RESPONSE = inner_code(plain_routing.request_response, "app")
 _REQUEST_HANDLER = inner_code(routing.get_request_handler, "app")
 
 
@@ -54,6 +58,32 @@ def handler_state(app: Any) -> dict[str, Any]:
     if not isinstance(handler, FunctionType) or handler.__code__ is not _REQUEST_HANDLER:
         raise Unknown("the route has a handler of its own")
     return closure(handler)
+
+
+def plain_endpoint(route: Any) -> tuple[Callable[..., Any], bool]:
+    """Read what a route of Starlette's own kind would call with the Request.
+
+    Args:
+        route: a `starlette.routing.Route`.
+
+    Returns:
+        The callable, and whether it is awaited in the event loop, not called in a thread.
+
+    Raises:
+        Unknown: the application of the route is not the one that Starlette makes of a function.
+    """
+    app = route.app
+    if not isinstance(app, FunctionType) or app.__code__ is not _PLAIN_RESPONSE:
+        if type(app).__name__ == "RequestBodyLimitMiddleware":
+            raise Unknown("it has a max_body_size")
+        if app is route.endpoint:
+            raise Unknown("its endpoint is an ASGI application")
+        raise Unknown("something wraps the application of the route")
+    endpoint = closure(app)["f"]
+    is_threaded = type(endpoint) is partial and endpoint.func is run_in_threadpool
+    if is_threaded and len(endpoint.args) == 1 and not endpoint.keywords:
+        return endpoint.args[0], False
+    return endpoint, True
 
 
 def is_default_json(state: dict[str, Any]) -> bool:

@@ -129,13 +129,13 @@ class Hooks:
         """Describe what a scope gets of a route, for the core to put there; see glue/run_show.c."""
         route = info.route
         middleware = self._middleware
-        inclusion = None if route.context is None else (route.included_by, route.context)
+        inclusion = None if route.selected is None else (route.included_by, route.selected)
         return (
             self._app,
             (middleware._exception_handlers, middleware._status_handlers),
             info.router,
             route.effective,
-            route.route,
+            None if info.is_plain else route.route,
             inclusion,
             route.follows_inclusion,
             info.form_limits[:-1],
@@ -152,9 +152,12 @@ class Hooks:
         self._show_application(scope, info.router, limits, follows_inclusion=follows)
         scope["endpoint"] = route.effective.endpoint
         scope["path_params"] = path_params
-        scope["route"] = route.route
-        if route.context is not None:
+        if not info.is_plain:
+            scope["route"] = route.route
+        if route.selected is not None:
             self._show_inclusion(scope, route)
+        if info.is_plain:
+            return
         scope["fastapi_inner_astack"] = AsyncExitStack()
         scope["fastapi_function_astack"] = AsyncExitStack()
 
@@ -206,7 +209,7 @@ class Hooks:
     @staticmethod
     def _show_inclusion(scope: Scope, route: EffectiveRoute) -> None:
         scope["fastapi"]["included_router"] = route.included_by
-        scope["fastapi"]["effective_route_context"] = route.context
+        scope["fastapi"]["effective_route_context"] = route.selected
 
     def default_answer(self, exc: Exception) -> Response | None:
         """Answer an exception, if it is FastAPI's own handlers that would.

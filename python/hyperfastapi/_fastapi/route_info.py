@@ -8,7 +8,7 @@ from fastapi import routing
 from fastapi.dependencies.models import Dependant
 
 from .applications import FastAPI
-from .routes import EffectiveRoute, form_limits_of, is_websocket_route
+from .routes import EffectiveRoute, form_limits_of, is_plain_route, is_websocket_route
 
 _routing: Any = routing
 
@@ -30,6 +30,7 @@ class RouteInfo:
         "dependant",
         "embeds",
         "form_limits",
+        "is_plain",
         "is_websocket",
         "provider",
         "route",
@@ -52,6 +53,7 @@ class RouteInfo:
         self.provider = state["dependency_overrides_provider"]
         self.cache_keys = cache_keys
         self.form_limits = form_limits_of(router, route.inclusions, state)
+        self.is_plain = is_plain_route(route.route)
         self.is_websocket = is_websocket_route(route.route)
 
 

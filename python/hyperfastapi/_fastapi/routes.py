@@ -14,13 +14,15 @@ class EffectiveRoute:
 
     Attributes:
         route: the route that was declared.
-        context: what inclusion has made of it; None for a route of the router itself.
+        context: what inclusion has made of it; None for a route of the router itself, or one that
+            is not FastAPI's.
+        selected: what FastAPI calls the effective context where it selects this route, or None.
         included_by: the innermost inclusion, or None.
         inclusions: all of them, outermost first.
         follows_inclusion: FastAPI's scan has passed an included router before this route.
     """
 
-    __slots__ = ("context", "follows_inclusion", "included_by", "inclusions", "route")
+    __slots__ = ("context", "follows_inclusion", "included_by", "inclusions", "route", "selected")
 
     def __init__(
         self,
@@ -29,8 +31,10 @@ class EffectiveRoute:
         inclusions: tuple[Any, ...],
         *,
         follows_inclusion: bool,
+        selected: Any = None,
     ) -> None:
         self.route = route
+        self.selected = context if selected is None else selected
         self.context = context
         self.included_by = inclusions[-1] if inclusions else None
         self.inclusions = inclusions
@@ -72,7 +76,9 @@ def _from_inclusion(inclusions: tuple[Any, ...]) -> Iterator[EffectiveRoute]:
             )
         else:
             route = candidate.starlette_route or candidate.original_route
-            yield EffectiveRoute(route, None, inclusions, follows_inclusion=True)
+            yield EffectiveRoute(
+                route, None, inclusions, follows_inclusion=True, selected=candidate
+            )
 
 
 def effective_routes(router: routing.APIRouter) -> Iterator[EffectiveRoute]:
@@ -113,6 +119,14 @@ def form_limit_guards(
         for owner in _limiting(router, route.inclusions)
         if hasattr(owner, "form_limits")
     ]
+
+
+def included_limit(route: EffectiveRoute) -> int | None:
+    """Return the max_body_size that an inclusion puts around a route that is not FastAPI's own."""
+    if not route.inclusions:
+        return None
+    limit: int | None = getattr(route.inclusions[-1].include_context, "max_body_size", None)
+    return limit
 
 
 def _limiting(router: routing.APIRouter, inclusions: tuple[Any, ...]) -> list[Any]:
@@ -158,6 +172,11 @@ def is_plain_route(route: BaseRoute) -> bool:
     return is_exact(route, Route)
 
 
+def has_own_handle(route: BaseRoute) -> bool:
+    """Tell whether a plain route answers in another way than Starlette's class."""
+    return type(route).handle is not Route.handle or "handle" in vars(route)
+
+
 def is_websocket_route(route: BaseRoute) -> bool:
     """Tell whether a route never matches an HTTP request."""
     if type(route) is WebSocketRoute:
@@ -174,7 +193,7 @@ def kind_of(route: BaseRoute) -> str:
     """Say what a route that is not FastAPI's own is."""
     if is_mount(route):
         return "the application that is mounted there answers"
-    if is_plain_route(route) or type(route) is WebSocketRoute:
+    if type(route) is WebSocketRoute:
         return "it is a route of Starlette's"
     return f"{type(route).__name__} matches or answers in a way of its own"
 
