@@ -75,6 +75,8 @@ struct hfa_run;
     X(read_form)                                                                                   \
     X(form_values)                                                                                 \
     X(close_form)                                                                                  \
+    X(server_sent_event)                                                                           \
+    X(base_model)                                                                                  \
     X(response_type)                                                                               \
     X(response_call)                                                                               \
     X(validation_error)

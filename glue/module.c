@@ -8,11 +8,13 @@
 #include "json_decode.h"
 #include "json_encode.h"
 #include "json_number.h"
+#include "json_spaced.h"
 #include "listener.h"
 #include "multipart_object.h"
 #include "operation.h"
 #include "plan_run.h"
 #include "pool_object.h"
+#include "pump.h"
 #include "query_text.h"
 #include "router_object.h"
 #include "scope.h"
@@ -223,6 +225,19 @@ static PyObject *json_encode_response(PyObject *module, PyObject *args)
 static PyObject *json_dumps(PyObject *module, PyObject *value)
 {
     return encode_to_bytes(module, hfa_json_dumps, value, NULL);
+}
+
+static PyObject *json_spaced(PyObject *module, PyObject *value)
+{
+    struct hfa_json_encoder encoder;
+    PyObject *bytes = NULL;
+
+    hfa_json_encoder_init(&encoder, PyModule_GetState(module), NULL);
+    int written = hfa_json_spaced(&encoder, value);
+    if (written > 0)
+        bytes = PyBytes_FromStringAndSize(encoder.data, (Py_ssize_t)encoder.length);
+    hfa_json_encoder_free(&encoder);
+    return written == 0 ? Py_NewRef(Py_None) : bytes;
 }
 
 static PyObject *json_loads(PyObject *module, PyObject *data)
@@ -447,6 +462,9 @@ static PyMethodDef module_methods[] = {
     {"json_encode_response", json_encode_response, METH_VARARGS,
      "json_encode_response(value, jsonable_encoder): JSONResponse(jsonable_encoder(value)).body."},
     {"json_dumps", json_dumps, METH_O, "json_dumps(value): JSONResponse(value).body."},
+    {"json_spaced", json_spaced, METH_O,
+     "json_spaced(value): json.dumps(value) with null for floats that are not finite; None: it is "
+     "not made of plain builtins."},
     {"json_loads", json_loads, METH_O, "json_loads(data): json.loads(data), of bytes."},
     {"unquote", unquote, METH_O, "unquote(path): a path's bytes as text."},
     {"query_pairs", query_pairs, METH_O, "query_pairs(query): (name, value) of a query's bytes."},

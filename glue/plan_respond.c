@@ -2,6 +2,7 @@
  */
 #include "await.h"
 #include "plan_run.h"
+#include "response_model.h"
 #include "run_exits.h"
 #include "scope.h"
 #include "server_object.h"
@@ -39,34 +40,12 @@ int hfa_run_validate_in_worker(struct hfa_run *run)
 
 int hfa_run_validate_result(struct hfa_run *run)
 {
-    const struct hfa_plan *plan = run->plan;
-    const struct hfa_hooks *hooks = &run->application->hooks;
-    PyObject *args[] = {NULL, run->result, Py_True};
-
     run->is_validated = true;
-    PyObject *value =
-        PyObject_Vectorcall(plan->response_validate, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                            run->application->state->from_attributes_kwnames);
-    if (value != NULL) {
-        Py_SETREF(run->result, value);
-        return 0;
-    }
-    if (!PyErr_ExceptionMatches(hooks->validation_error))
+    PyObject *value = hfa_response_model_validate(run, run->result);
+    if (value == NULL)
         return -1;
-    PyObject *invalid = hfa_take_exception();
-    PyObject *method = hfa_run_method(run);
-    PyObject *root_path = method == NULL ? NULL : hfa_run_root_path(run);
-    PyObject *exception =
-        root_path == NULL
-            ? NULL
-            : PyObject_CallFunctionObjArgs(hooks->response_error, invalid, run->result, plan->info,
-                                           method, root_path, NULL);
-    Py_XDECREF(method);
-    Py_XDECREF(root_path);
-    Py_DECREF(invalid);
-    if (exception != NULL)
-        hfa_raise_exception(exception);
-    return -1;
+    Py_SETREF(run->result, value);
+    return 0;
 }
 
 /* --- Sending -----------------------------------------------------------------------------------
@@ -574,27 +553,10 @@ static int respond_bytes(struct hfa_run *run, PyObject *json)
 
 static int respond_model(struct hfa_run *run)
 {
-    const struct hfa_plan *plan = run->plan;
-    Py_ssize_t count = PyTuple_GET_SIZE(plan->to_json_values);
-    PyObject *args[20];
+    PyObject *json = hfa_response_model_json(run->plan, run->result);
+    int result = json == NULL ? -1 : respond_bytes(run, json);
 
-    if (count + 2 > (Py_ssize_t)(sizeof(args) / sizeof(args[0]))) {
-        PyErr_SetString(PyExc_SystemError, "too many options of a response model");
-        return -1;
-    }
-    args[1] = run->result;
-    for (Py_ssize_t i = 0; i < count; i++)
-        args[2 + i] = PyTuple_GET_ITEM(plan->to_json_values, i);
-    PyObject *json = PyObject_Vectorcall(plan->to_json, args + 1,
-                                         1 | PY_VECTORCALL_ARGUMENTS_OFFSET, plan->to_json_kwnames);
-    if (json == NULL)
-        return -1;
-    int result = -1;
-    if (!PyBytes_CheckExact(json))
-        PyErr_SetString(PyExc_TypeError, "to_json() has to give bytes");
-    else
-        result = respond_bytes(run, json);
-    Py_DECREF(json);
+    Py_XDECREF(json);
     return result;
 }
 

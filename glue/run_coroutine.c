@@ -2,6 +2,7 @@
 #include "run_coroutine.h"
 
 #include "await.h"
+#include "pump.h"
 #include "run_exits.h"
 #include "run_stream.h"
 
@@ -201,6 +202,8 @@ PyMethodDef hfa_run_coroutine_methods[] = {
     {"close", method_close, METH_NOARGS, "Ends the coroutine."},
     {"watch", hfa_run_stream_watch, METH_O,
      "watch(callback or None): the callback is called once when the client has gone."},
+    {"pump", hfa_pump_new, METH_VARARGS,
+     "pump(source, kind, takes_turns, holds, serialize): a coroutine that sends a stream's items."},
     {"in_worker", hfa_run_stream_in_worker, METH_O,
      "in_worker(callable): an awaitable for what it gives in a worker thread."},
     {NULL, NULL, 0, NULL},

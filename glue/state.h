@@ -125,6 +125,13 @@
     X(send, "send")                                                                                \
     X(loads, "loads")                                                                              \
     X(dumps, "dumps")                                                                              \
+    X(comment, "comment")                                                                          \
+    X(event, "event")                                                                              \
+    X(raw_data, "raw_data")                                                                        \
+    X(data, "data")                                                                                \
+    X(id, "id")                                                                                    \
+    X(retry, "retry")                                                                              \
+    X(model_dump_json, "model_dump_json")                                                          \
     X(background, "background")                                                                    \
     X(__aenter__, "__aenter__")                                                                    \
     X(__aexit__, "__aexit__")                                                                      \
@@ -142,6 +149,7 @@
     X(pool, hfa_pool_object_spec)                                                                  \
     X(router, hfa_router_object_spec)                                                              \
     X(plan, hfa_plan_spec)                                                                         \
+    X(pump, hfa_pump_spec)                                                                         \
     X(run, hfa_run_spec)                                                                           \
     X(application, hfa_application_spec)                                                           \
     X(form_reader, hfa_form_reader_spec)                                                           \

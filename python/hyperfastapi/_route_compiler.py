@@ -526,8 +526,8 @@ def describe(
     respond = CLASS
     make_response: Any = None
     if dependants.is_generator(dependant.call):
-        response_field = None
         stream = streams.of_route(state, info)
+        response_field = stream.item_field
         respond = EVENTS if stream.is_events else STREAM
         make_response = stream.make
     elif handlers.dumps_models(state):
@@ -536,6 +536,7 @@ def describe(
         respond = ENCODE
     else:
         make_response = responses.response_maker(state)
+    writes_model = response_field is not None and respond != CLASS
     return Plan(
         frames=tuple(building.frames),
         cache_count=max(1, len(building.cache_slots)),
@@ -550,8 +551,8 @@ def describe(
         response_validate=(
             None if response_field is None else dependants.validator_of(response_field)
         ),
-        response_shape=_response_shape(response_field, options) if respond == MODEL else None,
-        to_json=dependants.serializer_of(response_field) if respond == MODEL else None,
+        response_shape=_response_shape(response_field, options) if writes_model else None,
+        to_json=dependants.serializer_of(response_field) if writes_model else None,
         to_json_kwnames=tuple(options),
         to_json_values=tuple(options.values()),
         make_response=make_response,

@@ -2,7 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterable, Iterable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
 from fastapi import (
@@ -19,7 +23,7 @@ from fastapi import (
 )
 from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from .requests import get, post, post_form, socket
 
@@ -105,7 +109,170 @@ def test_generators_as_endpoints(conform):
     conform(make, *[get(path) for path in ("/async", "/sync", "/plain", "/text")])
 
 
+class Aliased(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+    name: str = Field(alias="theName")
+    note: str | None = None
+
+
+class Text(str):
+    __slots__ = ()
+
+
+NO_JSON = object()
+
+
+def values():
+    """Of all kinds that an endpoint may yield."""
+    yield from ("", 'a"\\/\b\f\n\r\t\x00\x1f\x7f', "é漢😀\u2028", "x" * 300 + "é" * 600, "\ud800")
+    yield from (0, -1, 10**30, 2**53, True, False, None)
+    yield from (0.0, -0.0, 1e-7, 1e16, 1e22, 1.5, float("inf"), float("-inf"), float("nan"))
+    yield from ({}, [], (), {"a": []}, {"a": {"b": [1, (2.5, None)]}}, {"_sa_state": 1, "b": 2})
+    yield from ({1: 1, 2.5: 2, None: 3}, {"nan": [float("nan")]}, [Text("text")], {Text("k"): 1})
+    yield from (Item(name="a"), [Item(name="b")], Decimal("1.10"), date(2020, 1, 2), {3}, b"bytes")
+    yield from (Aliased(theName="n"), UUID(int=5), Path("a/b"))
+    deep = 1
+    for _ in range(200):
+        deep = [deep]
+    yield deep
+
+
+async def asynchronous_values():
+    for value in values():
+        yield value
+
+
+def test_items_of_every_kind(conform):
+    """E70, E72: json.dumps(), spaces and escapes and all, of what jsonable_encoder gives."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.get("/async")
+        async def asynchronous():
+            async for value in asynchronous_values():
+                side.log(repr(value)[:20])
+                yield value
+            yield NO_JSON
+
+        @app.get("/sync")
+        def sync():
+            yield from values()
+            yield NO_JSON
+
+        @app.get("/typed")
+        async def typed() -> AsyncIterable[Any]:
+            async for value in asynchronous_values():
+                yield value
+
+        return app
+
+    conform(make, get("/async"), get("/sync"), get("/typed"))
+
+
+def test_items_of_a_declared_type(conform):
+    """E74, E75: made what the type says; one that does not fit ends the stream."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        async def items() -> AsyncIterable[Aliased]:
+            yield Aliased(theName="a")
+            yield {"theName": "b", "note": "c", "more": 1}
+
+        async def failing() -> AsyncIterable[Aliased]:
+            yield Aliased(theName="a")
+            side.log("the next one does not fit")
+            yield {"name": 5}
+            side.log("never")
+
+        async def numbers() -> AsyncIterable[float | None]:
+            for number in (1, 2.5, 1e300, 1e-9, None, float("nan"), "3"):
+                yield number
+
+        app.get("/items")(items)
+        app.get("/failing")(failing)
+        app.get("/few", response_model_exclude_none=True, response_model_by_alias=False)(items)
+        app.get("/numbers")(numbers)
+        if EventSourceResponse is not None:
+            app.get("/events/items", response_class=EventSourceResponse)(items)
+            app.get("/events/numbers", response_class=EventSourceResponse)(numbers)
+        return app
+
+    conform(make, *[get(path) for path in ("/items", "/failing", "/few", "/numbers")])
+    if EventSourceResponse is not None:
+        conform(make, get("/events/items"), get("/events/numbers"))
+
+
+def test_what_other_tasks_do_between_two_items(conform):
+    """I114: they have a turn behind each item, as long as there are any."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        async def other():
+            side.log("other")
+
+        async def generator():
+            for number in range(3):
+                task = asyncio.create_task(other())
+                side.log("item", number)
+                yield number
+                await task
+
+        app.get("/lines")(generator)
+        return app
+
+    conform(make, get("/lines"))
+
+
 if EventSourceResponse is not None:
+
+    def test_all_fields_of_server_sent_events(conform):
+        """Comments and data of several lines, data of every kind, and events without any field."""
+
+        class Own(ServerSentEvent):
+            pass
+
+        events = [
+            {},
+            {"comment": "one"},
+            {"comment": "one\ntwo\r\nthree\rfour\n"},
+            {"event": "é", "id": "", "retry": 0},
+            {"id": "1", "retry": 10**30},
+            {"raw_data": ""},
+            {"raw_data": "a\n\nb\r\r\nc"},
+            {"data": ""},
+            {"data": "line\nline é"},
+            {"data": {"a": [1, 2.5, float("nan")], "_sa": 1}, "event": "e"},
+            {"data": Item(name="é")},
+            {"data": [Item(name="a")]},
+            {"data": Decimal("1.10")},
+            {"data": False},
+        ]
+
+        def make(side):
+            app = side.FastAPI()
+
+            @app.get("/async", response_class=EventSourceResponse)
+            async def asynchronous():
+                for fields in events:
+                    yield ServerSentEvent(**fields)
+
+            @app.get("/sync", response_class=EventSourceResponse)
+            def sync() -> Iterable[Any]:
+                for fields in events:
+                    yield Own(**fields)
+                    yield fields
+
+            @app.get("/values", response_class=EventSourceResponse)
+            async def kinds():
+                async for value in asynchronous_values():
+                    yield value
+
+            return app
+
+        conform(make, get("/async"), get("/sync"), get("/values"))
 
     def test_server_sent_events(conform):
         """E72."""

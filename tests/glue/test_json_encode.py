@@ -722,3 +722,25 @@ def test_both_functions_agree_with_the_standard_library_alone() -> None:
     expected = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     assert _core.json_dumps(value) == expected
     assert _core.json_encode_response(value, jsonable_encoder) == expected
+
+
+# --- The dialect of streams ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("filler", ["a", "é", "漢", "😀"], ids=["ascii", "latin1", "ucs2", "ucs4"])
+def test_json_of_a_stream_escapes_what_is_not_ascii(filler: str) -> None:
+    for length in [*range(1, 20), 255, 256, 257, 600]:
+        texts = [filler * length + special for special in '"\\\n\x00\x1f\x7fé漢😀\ud800']
+        assert _core.json_spaced(texts) == json.dumps(texts).encode()
+
+
+def test_json_of_a_stream_has_spaces_and_null_for_what_is_not_finite() -> None:
+    value = {"a": [1, 2.5, None, True, (), {}], "b": {"c": [[]]}, "": 1e22}
+    assert _core.json_spaced(value) == json.dumps(value).encode()
+    assert _core.json_spaced([float("nan"), float("inf"), -0.0]) == b"[null, null, -0.0]"
+    assert _core.json_spaced({"_sa_x": 1, "a": 2}) == b'{"a": 2}'
+
+
+@pytest.mark.parametrize("value", [object(), {1: 2}, [b"bytes"], {"a": {3}}, nested(DEPTH + 1)])
+def test_json_of_a_stream_is_left_to_python_where_it_takes_more_than_builtins(value: Any) -> None:
+    assert _core.json_spaced(value) is None

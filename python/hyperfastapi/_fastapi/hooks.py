@@ -17,6 +17,8 @@ from fastapi.exception_handlers import (
 )
 from fastapi.routing import APIRouter
 from fastapi.security.oauth2 import SecurityScopes
+from fastapi.sse import ServerSentEvent
+from pydantic import BaseModel
 from pydantic_core import ValidationError
 from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette.exceptions import HTTPException
@@ -91,6 +93,8 @@ class Hooks:
     response_type = Response
     response_call = staticmethod(Response.__call__)
     validation_error = ValidationError
+    base_model = BaseModel
+    server_sent_event = ServerSentEvent
 
     def __init__(self, app: FastAPI, middleware: ExceptionMiddleware, started: Message) -> None:
         self._app = app

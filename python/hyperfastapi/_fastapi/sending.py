@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
-from types import AsyncGeneratorType, FunctionType, coroutine
+from types import AsyncGeneratorType, FunctionType
 from typing import Any, Protocol, cast
 
 import anyio
@@ -32,7 +32,19 @@ from starlette.responses import (
 )
 from starlette.types import Receive, Scope, Send
 
-from .streams import Events, ping_interval
+from .streams import Events, asynchronous_lines, asynchronous_pieces, ping_interval
+
+
+class Pump(Awaitable[None], Protocol):
+    """Sends the items of a stream.
+
+    Attributes:
+        silence: seconds since the last item came.
+        is_full: an item waits until the client has taken some of those before it.
+    """
+
+    silence: float
+    is_full: bool
 
 
 class Run(Protocol):
@@ -43,6 +55,25 @@ class Run(Protocol):
 
         Args:
             on_gone: what is called, at once if the client has gone already; None: nothing.
+        """
+
+    def pump(
+        self,
+        source: AsyncIterator[Any],
+        kind: int,
+        takes_turns: bool,
+        holds: bool,
+        serialize: Callable[[Any], Any],
+        /,
+    ) -> Pump:
+        """Have the items of a stream sent, each by itself.
+
+        Args:
+            source: what they are taken from.
+            kind: what they are: pieces, lines of JSON or server-sent events.
+            takes_turns: whether other tasks have a turn behind each.
+            holds: whether those that are there at once may leave together.
+            serialize: makes the bytes of those that the core does not write.
         """
 
     def in_worker(self, call: Callable[[], Any], /) -> Awaitable[Any]:
@@ -118,16 +149,73 @@ async def _iterate(run: Run, iterable: Iterable[Any]) -> AsyncIterator[Any]:
         yield piece
 
 
+_STREAM_ITSELF = StreamingResponse.stream_response
+_PIECES, _LINES, _EVENTS = range(3)
+
+
+class _Source:
+    """What a stream takes its items from, and what is to be done with them.
+
+    Args:
+        response: the stream.
+        run: the request's.
+
+    Attributes:
+        items: an asynchronous iterator.
+        kind: what an item is; the numbers are those of glue/stream_item.h.
+        takes_turns: whether other tasks have a turn behind each item.
+        serialize: makes the bytes of an item that the core does not write.
+    """
+
+    def __init__(self, response: StreamingResponse, run: Run) -> None:
+        self.kind = _PIECES
+        self.takes_turns = False
+        self.serialize: Callable[[Any], Any] = lambda piece: piece.encode(response.charset)
+        body: Any = response.body_iterator
+        iterable = _sync_iterable(body)
+        if iterable is not None:
+            body = _iterate(run, iterable)
+        elif (items := _argument(body, asynchronous_pieces, "items")) is not None:
+            body = items
+            self.takes_turns = True
+        elif (items := _argument(body, asynchronous_lines, "items")) is not None:
+            self.serialize = body.ag_frame.f_locals["serialize"]
+            body = items
+            self.kind = _LINES
+            self.takes_turns = True
+        self.items = body.__aiter__()
+
+
+def _argument(body: Any, function: Any, name: str) -> Any:
+    """Return an argument that an asynchronous generator was made with, if it has not begun."""
+    if type(body) is not AsyncGeneratorType or body.ag_code is not function.__code__:
+        return None
+    frame = body.ag_frame
+    return None if frame is None or "item" in frame.f_locals else frame.f_locals[name]
+
+
+async def _stream_by_core(response: StreamingResponse, send: Send, run: Run) -> None:
+    """Do what StreamingResponse.stream_response() does."""
+    headers = response.raw_headers
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    source = _Source(response, run)
+    # Where a length is declared, each piece is checked against it before the next one is made.
+    holds = all(name.lower() != b"content-length" for name, _ in headers)
+    await run.pump(source.items, source.kind, source.takes_turns, holds, source.serialize)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 async def _send_stream(response: StreamingResponse, send: Send, run: Run) -> None:
     gone = CancelScope()
-    iterable = _sync_iterable(response.body_iterator)
-    if iterable is not None:
-        response.body_iterator = _iterate(run, iterable)
     loop = asyncio.get_running_loop()
+    is_plain = getattr(type(response), "stream_response", None) is _STREAM_ITSELF
 
     async def stream() -> None:
         with gone:
-            await response.stream_response(send)
+            if is_plain:
+                await _stream_by_core(response, send, run)
+            else:
+                await response.stream_response(send)
 
     task = loop.create_task(stream(), name=_TASK_NAME)
     run.watch(partial(loop.call_soon, gone.cancel))
@@ -164,26 +252,24 @@ class _Pings:
     Args:
         loop: the event loop.
         send: the server's.
+        pump: what sends the events.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send, pump: Pump) -> None:
         self._loop = loop
         self._send = send
+        self._pump = pump
         self._task: asyncio.Task[None] | None = None
-        self.is_sending = False
-        self.postpone()
+        self._last = loop.time()
         self._handle = loop.call_later(ping_interval(), self._look)
 
-    def postpone(self) -> None:
-        """Begin to wait anew: an event has been sent."""
-        self._last = self._loop.time()
-
     def _look(self) -> None:
-        rest = self._last + ping_interval() - self._loop.time()
-        if rest <= 0 and not self.is_sending:
-            self._task = self._loop.create_task(self._ping())
+        silence = min(self._pump.silence, self._loop.time() - self._last)
+        rest = ping_interval() - silence
         if rest <= 0:
-            self.postpone()
+            if not self._pump.is_full:
+                self._task = self._loop.create_task(self._ping())
+            self._last = self._loop.time()
             rest = ping_interval()
         self._handle = self._loop.call_later(rest, self._look)
 
@@ -197,12 +283,6 @@ class _Pings:
         self._handle.cancel()
         if self._task is not None:
             await self._task
-
-
-@coroutine
-def _turn() -> Generator[None, None, None]:
-    """Let the event loop take a turn, as `sleep(0)` does."""
-    yield
 
 
 async def _send_events(response: Events, send: Send, run: Run) -> None:
@@ -244,17 +324,12 @@ async def _produce_events(response: Events, send: Send, run: Run) -> None:
             "headers": response.raw_headers,
         }
     )
-    pings = _Pings(loop, send)
+    pump = run.pump(items.__aiter__(), _EVENTS, True, True, response.serialize)
+    pings = _Pings(loop, send, pump)
 
     async def produce() -> None:
         with scope:
-            async for item in items:
-                event = response.serialize(item)
-                pings.is_sending = True
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-                pings.is_sending = False
-                pings.postpone()
-                await _turn()
+            await pump
 
     task = loop.create_task(produce(), name=_PRODUCER_NAME)
     task.add_done_callback(end)

@@ -52,6 +52,28 @@ def ping_interval() -> float:
     return float(_routing._PING_INTERVAL)
 
 
+async def asynchronous_pieces(items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """Yield pieces, and let other tasks have a turn behind each."""
+    async for item in items:
+        yield item
+        await anyio.sleep(0)
+
+
+async def asynchronous_lines(
+    items: AsyncIterator[Any], serialize: Callable[[Any], bytes]
+) -> AsyncIterator[bytes]:
+    """Yield the line of each item, and let other tasks have a turn behind each."""
+    async for item in items:
+        yield serialize(item)
+        await anyio.sleep(0)
+
+
+def synchronous_lines(items: Iterator[Any], serialize: Callable[[Any], bytes]) -> Iterator[bytes]:
+    """Yield the line of each item."""
+    for item in items:
+        yield serialize(item)
+
+
 class Stream:
     """How one route streams.
 
@@ -66,7 +88,7 @@ class Stream:
     def __init__(self, state: dict[str, Any], info: RouteInfo) -> None:
         self._call = state["dependant"].call
         self._is_async = bool(_routing._is_async_gen_callable(self._call))
-        self._field = state["stream_item_field"]
+        self.item_field = state["stream_item_field"]
         self._status_code = state["status_code"]
         self._response_class = state["actual_response_class"]
         self._info = info
@@ -95,29 +117,24 @@ class Stream:
         return arguments
 
     def _serialize(self, data: Any, method: str, root_path: str) -> bytes:
-        if not self._field:
+        if not self.item_field:
             data = jsonable_encoder(data)
             return json.dumps(_routing._normalize_non_finite_floats(data)).encode("utf-8")
-        value, errors = self._field.validate(data, {}, loc=("response",))
+        value, errors = self.item_field.validate(data, {}, loc=("response",))
         if errors:
             raise ResponseValidationError(
                 errors=errors,
                 body=data,
                 endpoint_ctx=endpoint_context(self._info, method, root_path),
             )
-        line: bytes = self._field.serialize_json(value, **self._options)
+        line: bytes = self.item_field.serialize_json(value, **self._options)
         return line
 
     def _pieces(
         self, pieces: Any, injected: Response | None, background: Any, method: str, root_path: str
     ) -> Response:
-        async def asynchronous() -> AsyncIterator[Any]:
-            async for piece in pieces:
-                yield piece
-                await anyio.sleep(0)
-
         response: Response = self._response_class(
-            content=asynchronous() if self._is_async else pieces,
+            content=asynchronous_pieces(pieces) if self._is_async else pieces,
             **self._arguments(injected, background),
         )
         if injected is not None:
@@ -127,17 +144,12 @@ class Stream:
     def _lines(
         self, items: Any, injected: Response | None, background: Any, method: str, root_path: str
     ) -> Response:
-        async def asynchronous() -> AsyncIterator[bytes]:
-            async for item in items:
-                yield self._serialize(item, method, root_path) + b"\n"
-                await anyio.sleep(0)
+        def serialize(item: Any) -> bytes:
+            return self._serialize(item, method, root_path) + b"\n"
 
-        def sync() -> Iterator[bytes]:
-            for item in items:
-                yield self._serialize(item, method, root_path) + b"\n"
-
+        lines: Any = asynchronous_lines if self._is_async else synchronous_lines
         response = StreamingResponse(
-            asynchronous() if self._is_async else sync(),
+            lines(items, serialize),
             media_type="application/jsonl",
             **self._arguments(injected, background),
         )
