@@ -102,6 +102,23 @@ def test_explain_names_each_route_and_the_reason(app: fastapi.FastAPI) -> None:
     assert "5 of 7 routes are compiled" in plans.describe(app)
 
 
+def test_a_type_that_is_not_defined_leaves_its_route_alone_to_fastapi(app: fastapi.FastAPI) -> None:
+    @app.get("/undefined")
+    async def undefined(value: Nowhere) -> str:  # type: ignore[name-defined]  # noqa: F821
+        return str(value)
+
+    @app.get("/defined")
+    async def defined() -> int:
+        return 1
+
+    reasons = {part.path: part.reason for part in plans.explain(app).routes}
+    assert reasons["/undefined"] == "the type of 'value' is not fully defined"
+    with serving(app) as get:
+        assert get("/undefined")[0] == 422
+        assert get("/defined") == (200, 1)
+    assert plans.counters(app).compiled == 1
+
+
 def test_explain_refuses_what_is_no_fastapi_application() -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None: ...
 

@@ -113,7 +113,8 @@ def parity(authority: Authority) -> Callable[..., Outcome]:
     scheme and version.
 
     With `logged=False` the servers may log different errors: where uvicorn logs as an error what is
-    none of the application's. `only_http1` is the reason why a case does not exist on HTTP/2.
+    none of the application's. `only_http1` is the reason why a case does not exist on HTTP/2,
+    `only_plain` why it is not the same over TLS, which uvicorn is not asked over.
 
     Returns:
         our outcome over HTTP/1.1.
@@ -125,12 +126,15 @@ def parity(authority: Authority) -> Callable[..., Outcome]:
         *,
         logged: bool = True,
         only_http1: str | None = None,
+        only_plain: str | None = None,
         **options: Any,
     ) -> Outcome:
         script = _script(request)
         expected = _run("uvicorn", make_app, script, options)
         outcomes = {}
         for protocol in HTTP1_ALONE if only_http1 else EVERY:
+            if only_plain and protocol.is_secure:
+                continue
             ours = _run_ours(protocol, authority, make_app, script, options)
             _assert_same(protocol, ours, expected, logged=logged)
             outcomes[protocol] = ours

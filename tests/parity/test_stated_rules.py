@@ -1,6 +1,7 @@
 """Where the reference server has a quirk, the RFC and the safe choice are ours instead."""
 
 import pytest
+from fastapi import FastAPI, Request
 
 from .applications import answering, get, read_body
 
@@ -136,10 +137,42 @@ def test_the_authority_of_an_absolute_target_replaces_host(ours):
     assert ours(made, request, only_http1="forms of a target").seen == [("/a", b"other.example")]
 
 
+def test_urls_are_built_of_the_authority_of_an_absolute_target(ours):
+    """RFC 9112 3.2.2, in a FastAPI application: its URLs and its redirects."""
+
+    def make(seen):
+        app = FastAPI()
+
+        @app.get("/a")
+        async def endpoint(request: Request):
+            seen.append((request.url.netloc, request.headers["host"], request.url.path))
+
+        return app
+
+    def script(wire):
+        wire.send(get("http://other.example/a?b=c"))
+        first = wire.response()
+        wire.send(get("http://other.example:81/a/?b=c"))
+        return first + wire.response().replace(b"https://", b"http://")
+
+    outcome = ours(make, script, only_http1="forms of a target")
+    assert outcome.seen == [("other.example", "other.example", "/a")]
+    assert b"\r\nlocation: http://other.example:81/a?b=c\r\n" in outcome.wire
+
+
 def test_an_expectation_that_was_never_answered_closes_the_connection(ours):
     """Whether the body still comes is the client's choice: what follows can be read two ways."""
     request = get("/", "content-length: 4", "expect: 100-continue", method="POST")
-    assert b"connection: close" in ours(OK, everything(request)).wire
+    wire = ours(OK, everything(request)).wire
+    assert wire.startswith(b"HTTP/1.1 200 OK\r\n") and b"connection: close" in wire
+
+
+@pytest.mark.parametrize("status", [100, 101, 103, 199])
+def test_an_informational_status_is_no_answer(ours, status):
+    """RFC 9110 15.2: a client goes on waiting after it, so the connection is closed instead."""
+    outcome = ours(answering(b"", status=status), everything(get()))
+    assert outcome.wire == b""
+    assert outcome.log == [("Exception in ASGI application", f"KeyError({status})")]
 
 
 def test_a_client_that_closes_its_own_half_is_still_answered(ours):

@@ -9,6 +9,7 @@ from fastapi import params, routing
 from fastapi.dependencies import utils
 from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel
+from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticUndefined, SchemaValidator
 
 from . import Unknown
@@ -110,8 +111,17 @@ def source_of(field: ModelField) -> str:
 
 
 def core_schema(field: ModelField) -> dict[str, Any]:
-    """Return pydantic's schema of a field."""
-    return cast("dict[str, Any]", field._type_adapter.core_schema)
+    """Return pydantic's schema of a field.
+
+    Raises:
+        Unknown: its type names something that is not defined; FastAPI says so for each value.
+    """
+    schema = field._type_adapter.core_schema
+    try:
+        schema["type"]  # what stands for a schema that is not built yet tries to build it
+    except PydanticUserError:
+        raise Unknown(f"the type of {field.name!r} is not fully defined") from None
+    return cast("dict[str, Any]", schema)
 
 
 def validator_of(field: ModelField) -> Callable[..., Any]:
