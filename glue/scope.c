@@ -397,6 +397,7 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
     PyObject *const http_extensions[] = {state->str_http_response_pathsend,
                                          state->str_http_response_trailers,
                                          state->str_http_response_early_hint};
+    size_t first = server->offers_pathsend ? 0 : 1;
 
     if (known != NULL && exchange->peer->tls != NULL) {
         client = PyTuple_GetItem(known, 0);
@@ -435,7 +436,8 @@ PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *e
             goto fail;
     } else if (!set_unless(scope, state->str_method, method_of(state, request->method),
                            state->str_GET) ||
-               !set(scope, state->str_extensions, extensions_of(state, http_extensions, 3, tls))) {
+               !set(scope, state->str_extensions,
+                    extensions_of(state, http_extensions + first, 3 - first, tls))) {
         goto fail;
     }
     goto done;

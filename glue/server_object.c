@@ -403,19 +403,20 @@ static int read_slow_client(PyObject *settings, enum hfa_slow_client *policy)
 
 static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"app",      "settings", "root_path",   "uds",
-                               "fields",   "date",     "on_access",   "on_websocket",
-                               "on_error", "trust",    "proxy_trust", NULL};
+    static char *keywords[] = {
+        "app",          "settings", "root_path", "uds",         "fields",   "date", "on_access",
+        "on_websocket", "on_error", "trust",     "proxy_trust", "pathsend", NULL};
     PyObject *app, *settings, *root_path, *uds, *on_access, *on_websocket, *on_error, *trust;
     PyObject *proxy_trust = Py_None;
     const char *fields;
     Py_ssize_t fields_length;
-    int date;
+    int date, pathsend = 1;
     struct hfa_limits limits;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOUOy#pOOOO|O:Server", keywords, &app,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOUOy#pOOOO|Op:Server", keywords, &app,
                                      &settings, &root_path, &uds, &fields, &fields_length, &date,
-                                     &on_access, &on_websocket, &on_error, &trust, &proxy_trust))
+                                     &on_access, &on_websocket, &on_error, &trust, &proxy_trust,
+                                     &pathsend))
         return NULL;
     if (read_limits(settings, &limits) < 0)
         return NULL;
@@ -435,6 +436,7 @@ static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         .on_peer_gone = on_peer_gone,
     };
     self->app = Py_NewRef(app);
+    self->offers_pathsend = pathsend != 0;
     self->root_path = Py_NewRef(root_path);
     self->raw_root_path = PyUnicode_AsUTF8String(root_path);
     self->uds = Py_NewRef(uds);

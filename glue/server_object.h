@@ -23,6 +23,7 @@ struct hfa_server_object {
     struct hfa_reactor *reactor;            /* owned */
     struct hfa_server *server;              /* owned */
     PyObject *app;                          /* owned: the ASGI application */
+    bool offers_pathsend;                   /* the application may answer with a file's path */
     PyObject *root_path;                    /* owned str */
     PyObject *raw_root_path;                /* owned bytes */
     PyObject *uds;                          /* owned: path of the Unix socket, or None */

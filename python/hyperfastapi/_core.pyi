@@ -42,6 +42,7 @@ class Server:
         on_error: Callable[[str, object, BaseException | None], None],
         trust: str | None,
         proxy_trust: str | None = None,
+        pathsend: bool = True,
     ) -> Server: ...
     @property
     def connections(self) -> int: ...

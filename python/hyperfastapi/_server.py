@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hyperfastapi import _core
 from hyperfastapi._lifespan import Lifespan
 from hyperfastapi._loop import Attachment, new_event_loop
+from hyperfastapi._pathsend import may_send_paths
 
 if TYPE_CHECKING:
     from hyperfastapi._compiled import CompiledApplication
@@ -218,6 +219,7 @@ class Server:
             on_error=_on_error,
             trust=",".join(config.forwarded_allow_ips) if config.proxy_headers else None,
             proxy_trust=",".join(config.proxy_protocol_allow_ips) or None,
+            pathsend=may_send_paths(self._app),
         )
 
     async def _until_stop(self, core: _core.Server) -> None:

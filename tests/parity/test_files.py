@@ -305,6 +305,37 @@ def test_several_parts_of_a_file(parity, directory, path):
     assert outcome.wire.count(b"HTTP/1.1 200 OK") == 2
 
 
+def test_middleware_that_reads_a_response_finds_the_bytes_of_a_file(parity, directory):
+    """In `body_iterator` and in the messages: nothing else stands for them."""
+
+    class Measuring:
+        def __init__(self, app, seen):
+            self.app, self.seen = app, seen
+
+        async def __call__(self, scope, receive, send):
+            async def measured(message):
+                if message["type"] == "http.response.body":
+                    self.seen.append(len(message["body"]))
+                await send(message)
+
+            await self.app(scope, receive, measured)
+
+    def make(seen):
+        app = of_files(directory)(seen)
+
+        @app.middleware("http")
+        async def upper(request, call_next):
+            response = await call_next(request)
+            body = b"".join([piece async for piece in response.body_iterator])
+            return fastapi.Response(body.upper(), response.status_code)
+
+        app.add_middleware(Measuring, seen=seen)
+        return app
+
+    outcome = parity(make, asking(get("/named"), get("/static/page.html"), get("/stated")))
+    assert outcome.wire.endswith(b"\r\n\r\nTEXT") and outcome.seen == [4, 7, 4]
+
+
 def test_ranges_are_ignored_where_they_make_no_sense(parity, directory):
     """Another status than 200, another method than GET and HEAD, If-Range of another state."""
     tag = etag(directory / "data")
