@@ -129,6 +129,18 @@ static bool view_of_text(PyObject *text, struct hfa_bytes *view)
     return view->data != NULL;
 }
 
+/* Whether a body may be, or become, longer than allowed: FastAPI's own middleware counts it. */
+static bool may_exceed(const struct hfa_exchange *exchange, int64_t limit)
+{
+    const struct hfa_request *request = &exchange->request;
+
+    if (limit < 0 || !request->has_body)
+        return false;
+    if (request->content_length != HFA_LENGTH_UNKNOWN)
+        return request->content_length > (uint64_t)limit;
+    return !exchange->body_complete || hfa_buffer_bytes(&exchange->body).length > 0;
+}
+
 /* What the route compiler puts in the place of a method; see _fastapi/websockets.py. */
 #define WEBSOCKET_METHOD HFA_BYTES(" websocket")
 
@@ -160,7 +172,10 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
     /* What is left to FastAPI comes by its middleware stack, and is counted there. */
     struct hfa_plan *plan = select_plan(application, method, path, &match, &left);
     PyObject *response = NULL;
-    if (plan == NULL && left == &application->unmatched && application->is_whole && !is_websocket) {
+    if (plan != NULL && !is_websocket && may_exceed(exchange, plan->body_limit))
+        plan = NULL;
+    if (plan == NULL && left == &application->unmatched && application->is_whole && !is_websocket &&
+        !may_exceed(exchange, application->body_limit)) {
         const struct hfa_unrouted_request request = {&match, method, path, NULL, server, exchange};
         response = unrouted_answer(application, &request);
         if (response != NULL)
@@ -254,6 +269,20 @@ static PyObject *enter_unrouted(struct hfa_application *application, PyObject *s
     return run;
 }
 
+/* Enters a run inside of what limits its body. Takes `run`. */
+static PyObject *enter_limited(PyObject *run, const struct hfa_plan *plan, PyObject *scope,
+                               PyObject *receive, PyObject *send)
+{
+    PyObject *enter = PyObject_GetAttrString(run, "enter");
+    PyObject *answering = enter == NULL ? NULL
+                                        : PyObject_CallFunctionObjArgs(plan->limiter, enter, scope,
+                                                                       receive, send, NULL);
+
+    Py_XDECREF(enter);
+    Py_DECREF(run);
+    return answering;
+}
+
 /* An awaitable: a new reference. NULL with an exception, or without one: FastAPI has to answer, for
  * what *left counts. */
 static PyObject *enter_plan(struct hfa_application *application, PyObject *scope, PyObject *receive,
@@ -277,6 +306,8 @@ static PyObject *enter_plan(struct hfa_application *application, PyObject *scope
             Py_XDECREF(run);
             return NULL;
         }
+        if (plan->limiter != NULL)
+            run = enter_limited(run, plan, scope, receive, send);
     } else if (*left == &application->unmatched) {
         const struct hfa_unrouted_request request = {&match, method_view, path_view,
                                                      scope,  NULL,        NULL};
@@ -342,7 +373,7 @@ static PyObject *method_enter_whole(PyObject *self, PyObject *const *args, Py_ss
     if (!PyDict_CheckExact(args[0]) ||
         PyDict_Contains(args[0], application->state->str_method) == 0 ||
         hfa_run_is_pending(application, args[0]) || !is_current(application) ||
-        !application->is_whole || application->stages.count > 0)
+        !application->is_whole || application->stages.count > 0 || application->limits_bodies)
         Py_RETURN_NONE;
     PyObject *run = enter(application, args[0], args[1], args[2], &left);
     if (run == NULL)
@@ -434,17 +465,31 @@ static bool are_pairs(PyObject *items, PyTypeObject *first)
     return true;
 }
 
+static bool limits_bodies(const struct hfa_application *application)
+{
+    if (application->body_limit >= 0)
+        return true;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(application->plans); i++) {
+        PyObject *plan = PyTuple_GET_ITEM(application->plans, i); /* borrowed */
+        if (plan != Py_None && ((struct hfa_plan *)plan)->limiter != NULL)
+            return true;
+    }
+    return false;
+}
+
 static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"router", "plans",    "guards",   "lists",
-                               "stages", "unrouted", "is_whole", NULL};
+    static char *keywords[] = {"router",   "plans",    "guards",     "lists", "stages",
+                               "unrouted", "is_whole", "body_limit", NULL};
     struct hfa_application *application = (struct hfa_application *)self;
     PyObject *router, *plans, *guards, *lists, *stages, *unrouted;
     int is_whole;
+    long long body_limit;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!O!O!Op:load", keywords, &router,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!O!O!OpL:load", keywords, &router,
                                      &PyTuple_Type, &plans, &PyTuple_Type, &guards, &PyTuple_Type,
-                                     &lists, &PyTuple_Type, &stages, &unrouted, &is_whole))
+                                     &lists, &PyTuple_Type, &stages, &unrouted, &is_whole,
+                                     &body_limit))
         return NULL;
     if (!Py_IS_TYPE(router, application->state->router_type)) {
         PyErr_SetString(PyExc_TypeError, "router has to be a Router");
@@ -496,6 +541,8 @@ static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
     application->unrouted = new_unrouted;
     Py_SETREF(application->lists, Py_NewRef(lists));
     application->is_whole = is_whole;
+    application->body_limit = body_limit;
+    application->limits_bodies = limits_bodies(application);
     Py_RETURN_NONE;
 }
 
@@ -519,6 +566,7 @@ static PyObject *method_replace(PyObject *self, PyObject *args)
         if (tuple == NULL)
             return NULL;
         Py_SETREF(application->plans, tuple);
+        application->limits_bodies = limits_bodies(application);
         Py_RETURN_NONE;
     }
     Py_XDECREF(plans);
@@ -609,7 +657,8 @@ static PyMethodDef application_methods[] = {
     {"enter_whole", (PyCFunction)(void (*)(void))method_enter_whole, METH_FASTCALL,
      "enter_whole(scope, receive, send): the same, instead of the whole application."},
     {"load", (PyCFunction)(void (*)(void))method_load, METH_VARARGS | METH_KEYWORDS,
-     "load(router, plans, guards, lists, stages, unrouted, is_whole): what has been compiled."},
+     "load(router, plans, guards, lists, stages, unrouted, is_whole, body_limit): what has been "
+     "compiled."},
     {"replace", method_replace, METH_VARARGS, "replace(index, plan): another plan for a route."},
     {"counts", method_counts, METH_NOARGS,
      "counts(): requests (compiled, unmatched, followed, unguarded, bridged by route)."},

@@ -103,6 +103,8 @@ struct hfa_application {
     struct hfa_unrouted unrouted;      /* what answers where no route does */
     struct hfa_json_encoder encoder;
     bool is_encoding;
+    int64_t body_limit; /* the most bytes of a request's body where no route does; -1: any number */
+    bool limits_bodies; /* somewhere: then the middleware stack has to be entered for it */
     bool is_whole;      /* nothing of the user's stands between the server and the router */
     uint64_t compiled;  /* requests that a plan has taken */
     uint64_t unmatched; /* left to FastAPI: no route for them, and no answer of FastAPI's own */

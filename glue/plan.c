@@ -29,6 +29,17 @@ static bool read_long(PyObject *from, const char *name, long *number)
     return *number != -1 || !PyErr_Occurred();
 }
 
+static bool read_int64(PyObject *from, const char *name, int64_t *number)
+{
+    PyObject *value = PyObject_GetAttrString(from, name);
+
+    if (value == NULL)
+        return false;
+    *number = PyLong_AsLongLong(value);
+    Py_DECREF(value);
+    return *number != -1 || !PyErr_Occurred();
+}
+
 static bool read_int(PyObject *from, const char *name, int *number)
 {
     long value;
@@ -340,7 +351,10 @@ static bool read_plan(PyObject *from, const struct hfa_state *state, struct hfa_
         !read_response(from, plan) || !read_object(from, "info", &plan->info) ||
         !read_object(from, "overrides_of", &plan->overrides_of) ||
         !read_bool(from, "is_websocket", &plan->is_websocket) ||
-        !read_optional(from, "channel", &plan->channel) || !read_guards(from, state, &plan->guards))
+        !read_optional(from, "channel", &plan->channel) ||
+        !read_optional(from, "limiter", &plan->limiter) ||
+        !read_int64(from, "body_limit", &plan->body_limit) ||
+        !read_guards(from, state, &plan->guards))
         return false;
     /* From its first step on it is a call, which the connection's news go to. */
     plan->needs_request = plan->is_websocket;
@@ -509,6 +523,7 @@ static int plan_traverse(PyObject *self, visitproc visit, void *arg)
     if (shape != 0)
         return shape;
     Py_VISIT(plan->make_response);
+    Py_VISIT(plan->limiter);
     Py_VISIT(plan->info);
     Py_VISIT(plan->shown);
     Py_VISIT(plan->overrides_of);
@@ -547,6 +562,7 @@ static int plan_clear(PyObject *self)
     Py_CLEAR(plan->to_json_kwnames);
     Py_CLEAR(plan->to_json_values);
     Py_CLEAR(plan->channel);
+    Py_CLEAR(plan->limiter);
     Py_CLEAR(plan->make_response);
     Py_CLEAR(plan->info);
     Py_CLEAR(plan->shown);

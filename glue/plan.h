@@ -164,6 +164,10 @@ struct hfa_plan {
     PyObject *make_response;          /* owned: of the content, injected response, background;
                                          see _fastapi/streams.py for those that yield */
 
+    PyObject *limiter;  /* owned: (enter, scope, receive, send): enters a request inside of what
+                           limits its body; NULL. See _fastapi/limits.py */
+    int64_t body_limit; /* the most bytes of a body; -1: any number */
+
     struct hfa_job_site site;        /* what the pool has learnt of the `def` steps */
     struct hfa_job_site exit_site;   /* and of leaving what has yielded */
     struct hfa_job_site write_site;  /* and of writing uploads to disk */

@@ -153,8 +153,8 @@ static int take_piece(struct hfa_run *run, PyObject *piece, bool is_last)
 static enum hfa_progress read_body(struct hfa_run *run)
 {
     if (run->server == NULL) {
-        if (hfa_run_await(run,
-                          PyObject_CallOneArg(run->application->hooks.read_body, run->receive)) < 0)
+        if (hfa_run_await(run, PyObject_CallFunctionObjArgs(run->application->hooks.read_body,
+                                                            run->receive, run->scope, NULL)) < 0)
             hfa_run_keep_exception(run);
         return HFA_PROGRESS_AWAITS;
     }

@@ -153,6 +153,10 @@ int hfa_run_show_route(struct hfa_run *run);
 /* Whether that has been done. */
 bool hfa_run_shows_route(const struct hfa_run *run);
 
+/* The limit of bodies is not in the scope while the application's middleware stack is called. -1
+ * with an exception. */
+int hfa_run_hide_limit(struct hfa_run *run);
+
 /* Of a run that waits for its body. */
 void hfa_run_on_body(struct hfa_run *run);
 void hfa_run_on_disconnect(struct hfa_run *run);

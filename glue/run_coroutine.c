@@ -163,6 +163,20 @@ static PyObject *method_close(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* What limits the request's body has put its own receive() and send() around the server's. */
+static PyObject *method_enter(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    struct hfa_run *run = (struct hfa_run *)self;
+
+    if (count != 3 || run->state != HFA_RUN_NEW || run->server != NULL) {
+        PyErr_SetString(PyExc_TypeError, "enter(scope, receive, send), before the first step");
+        return NULL;
+    }
+    Py_XSETREF(run->receive, Py_NewRef(args[1]));
+    Py_XSETREF(run->send, Py_NewRef(args[2]));
+    return Py_NewRef(self);
+}
+
 /* Debuggers and Task.print_stack() look through the run at the coroutine that it awaits. */
 static PyObject *get_inner(PyObject *self, void *name)
 {
@@ -200,6 +214,8 @@ PyMethodDef hfa_run_coroutine_methods[] = {
     {"throw", (PyCFunction)(void (*)(void))method_throw, METH_FASTCALL,
      "Raises an exception where the coroutine waits."},
     {"close", method_close, METH_NOARGS, "Ends the coroutine."},
+    {"enter", (PyCFunction)(void (*)(void))method_enter, METH_FASTCALL,
+     "enter(scope, receive, send): the coroutine itself, which is to use these."},
     {"watch", hfa_run_stream_watch, METH_O,
      "watch(callback or None): the callback is called once when the client has gone."},
     {"pump", hfa_pump_new, METH_VARARGS,

@@ -65,8 +65,9 @@ static enum hfa_progress begin_form(struct hfa_run *run)
     if (run->form == NULL)
         return refuse(run);
     if (run->server == NULL &&
-        hfa_run_await(run, PyObject_CallFunctionObjArgs(run->application->hooks.read_form,
-                                                        run->receive, run->form, NULL)) < 0)
+        hfa_run_await(run,
+                      PyObject_CallFunctionObjArgs(run->application->hooks.read_form, run->receive,
+                                                   run->form, run->scope, NULL)) < 0)
         hfa_run_keep_exception(run);
     return HFA_PROGRESS_AWAITS;
 }

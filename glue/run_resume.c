@@ -33,7 +33,7 @@ static int resume_through_stack(struct hfa_run *run)
                       : run->server != NULL ? run->server->app
                                             : application->app;
 
-    if (hfa_run_need_call(run) < 0)
+    if (hfa_run_need_call(run) < 0 || hfa_run_hide_limit(run) < 0)
         return -1;
     /* Our own server's send() knows the message that says that a response has been started. */
     PyObject *send = run->server == NULL && run->response_started

@@ -134,13 +134,32 @@ static int show_handled(struct hfa_run *run, PyObject *route)
     return 0;
 }
 
+/* Inside of a middleware stack the limiters do it themselves. */
+static int put_limit(struct hfa_run *run)
+{
+    if (run->server == NULL || run->plan->body_limit < 0)
+        return 0;
+    return put(run->scope, run->application->state->str_max_body_size,
+               PyLong_FromLongLong(run->plan->body_limit));
+}
+
+int hfa_run_hide_limit(struct hfa_run *run)
+{
+    PyObject *key = run->application->state->str_max_body_size;
+
+    if (run->server == NULL || run->plan->body_limit < 0)
+        return 0;
+    int contains = PyDict_Contains(run->scope, key);
+    return contains > 0 ? PyDict_DelItem(run->scope, key) : contains;
+}
+
 int hfa_run_show_route(struct hfa_run *run)
 {
     const struct hfa_state *state = run->application->state;
     PyObject *shown = description(run);
     PyObject *scope = run->scope;
 
-    if (shown == NULL)
+    if (shown == NULL || put_limit(run) < 0)
         return -1;
     if (limits_forms(shown))
         return show_by_hook(run);

@@ -135,7 +135,7 @@ class CompiledApplication:
             compiled, unmatched, followed, unguarded, _ = self.core.counts()
             bridged = self._bridged_now()
             bridged["no route matches, or not with this method"] += unmatched
-            bridged["something follows the request: telemetry, or a body's limit"] += followed
+            bridged["telemetry follows the request"] += followed
             bridged[self._failure or "the application has changed while it was served"] += unguarded
             return compiled, +bridged
 
@@ -200,11 +200,13 @@ class CompiledApplication:
             unrouted=answers,
             stages=tuple(reversed(native or ())),
             is_whole=self.is_whole,
+            body_limit=self._body_limit() if self._failure is None else -1,
         )
 
     def _guards(self) -> tuple[tuple[dict[str, Any], str, Any], ...]:
         app = self.app
         applications.check_application(app)
+        applications.body_limit(app)
         guards: list[tuple[dict[str, Any], str, Any]] = [
             (vars(app), name, vars(app)[name])
             for name in ("middleware_stack", "router", "root_path", "debug")
@@ -214,6 +216,10 @@ class CompiledApplication:
             if "_routes_version" in vars(router):
                 guards.append((vars(router), "_routes_version", router._routes_version))
         return tuple(guards)
+
+    def _body_limit(self) -> int:
+        limit = applications.body_limit(self.app)
+        return -1 if limit is None else min(limit, _route_compiler.LIMIT_MAX)
 
     def _unrouted(self, specs: list[tuple[Any, ...]]) -> tuple[unrouted.Unrouted, Any] | None:
         """What answers where no route does; None: FastAPI's own code."""

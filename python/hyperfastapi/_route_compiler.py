@@ -24,15 +24,16 @@ from ._fastapi import (
     streams,
     websockets,
 )
+from ._fastapi.limits import Limiter
 from ._fastapi.route_info import RouteInfo
 from ._fastapi.routes import (
     EffectiveRoute,
     form_limit_guards,
     form_limits_of,
     has_own_handle,
-    included_limit,
     is_plain_route,
     kind_of,
+    limiter_of,
 )
 
 PATH, QUERY, HEADER, COOKIE, BODY, BODY_ITEM, DELEGATED, FORM = range(8)
@@ -43,6 +44,7 @@ NO_BODY, JSON_BODY, FORM_BODY = range(3)
 _PATH_KINDS = {"str": 0, "path": 0, "int": 1, "float": 2, "uuid": 3}
 _FRAMES_MAX = 64
 _PATH_PARAMS_MAX = 8
+LIMIT_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,8 @@ class Plan:
     spool_max_size: int = 0
     is_websocket: bool = False
     channel: Any = None
+    limiter: Any = None
+    body_limit: int = -1
 
 
 @dataclass(slots=True)
@@ -435,6 +439,16 @@ def _route_guards(effective: Any, dependant: Any) -> list[tuple[Any, str, Any]]:
     return [(effective, "app", effective.app), (dependant, "call", dependant.call)]
 
 
+def _limiter_guards(limiter: Limiter | None) -> list[tuple[Any, str, Any]]:
+    return [] if limiter is None else limiter.guards
+
+
+def _body_limit(limiter: Limiter | None, app: Any) -> int:
+    """The most bytes of a body; -1: any number. That of the route takes the application's place."""
+    limit = applications.body_limit(app) if limiter is None else limiter.limit
+    return -1 if limit is None else min(limit, LIMIT_MAX)
+
+
 def describe_websocket(
     *,
     app: Any,
@@ -513,6 +527,8 @@ def describe(
     names = tuple(each.name for each in path_params)
     building = _Building(overrides, state["embed_body_fields"], is_form, names)
     building.guards += _route_guards(effective, dependant)
+    limiter = limiter_of(route)
+    building.guards += _limiter_guards(limiter)
     if is_form:
         owner, name = forms.SPOOL_GUARD
         building.guards.append((owner, name, getattr(owner, name)))
@@ -562,6 +578,8 @@ def describe(
         form_limits=forms.default_limits() if is_form else (0, 0, 0),
         form_limit_sources=form_limits_of(router, route.inclusions, state),
         spool_max_size=getattr(*forms.SPOOL_GUARD) if is_form else 0,
+        limiter=limiter,
+        body_limit=_body_limit(limiter, app),
     )
 
 
@@ -578,9 +596,8 @@ def describe_plain(*, app: Any, router: Any, route: EffectiveRoute) -> Plan:
     """
     if not is_plain_route(route.route) or has_own_handle(route.route):
         raise Unknown(kind_of(route.route))
-    if included_limit(route) is not None:
-        raise Unknown("it has a max_body_size")
     effective = route.effective
+    limiter = limiter_of(route)
     call, is_async = handlers.plain_endpoint(effective)
     path_params = _path_params(effective)
     dependant = dependants.of_call(call)
@@ -598,7 +615,9 @@ def describe_plain(*, app: Any, router: Any, route: EffectiveRoute) -> Plan:
         path_kinds=tuple(_PATH_KINDS[each.convertor] for each in path_params),
         respond=RESULT,
         info=RouteInfo(app, router, route, state, ()),
-        guards=((effective, "app", effective.app),),
+        guards=((effective, "app", effective.app), *_limiter_guards(limiter)),
+        limiter=limiter,
+        body_limit=_body_limit(limiter, app),
     )
 
 

@@ -5,7 +5,7 @@ that change between releases. Everything here either finds what it knows, unchan
 `Unknown`, and the caller leaves the work to FastAPI's own code.
 
 What is read when an application is compiled: `applications`, `stages`, `routes`, `handlers`,
-`dependants`. What runs call: `hooks`, made of `route_info`, `parameters`, `exit_stacks`,
+`dependants`, `limits`. What runs call: `hooks`, made of `route_info`, `parameters`, `exit_stacks`,
 `responses`, `streams`, `sending`, `errors`, `forms`.
 """
 

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from hyperfastapi import applications
 
-from . import Unknown
+from . import Unknown, limits
 from .routes import has_own_routing
 
 # FastAPI's own class, which install() may have put ours in the place of.
@@ -87,8 +87,6 @@ def check_application(app: FastAPI) -> None:
     check_replaced()
     if app.debug:
         raise Unknown("debug is on: its pages show how the application was called")
-    if getattr(app, "max_body_size", None) is not None:
-        raise Unknown("the application has a max_body_size")
     if telemetry_is_on(app):
         raise Unknown("OpenTelemetry has a provider")
     if has_own_routing(app.router):
@@ -106,13 +104,14 @@ def chain_of(stack: Any) -> list[Any]:
     return chain
 
 
-_OUTERMOST = ("ServerErrorMiddleware", "ExceptionTelemetryMiddleware", "AppBodyLimitMiddleware")
+_OUTERMOST = ("ServerErrorMiddleware", "ExceptionTelemetryMiddleware", limits.OUTERMOST)
 
 
 def user_middleware(app: FastAPI) -> list[Any]:
     """Return the middleware of a built stack that is not FastAPI's own, outermost first."""
     chain = chain_of(app.middleware_stack)
     found: list[Any] = []
+    limiters: list[Any] = []
     for each in chain:
         if isinstance(each, ExceptionMiddleware):
             return found
@@ -120,7 +119,9 @@ def user_middleware(app: FastAPI) -> list[Any]:
         is_own = kind.__name__ in _OUTERMOST and (
             kind is ServerErrorMiddleware or kind.__module__.startswith("fastapi.")
         )
-        if not is_own:
+        if is_own and kind.__name__ == limits.OUTERMOST:
+            limiters = limits.limiters_of(each.app)
+        if not is_own and not any(each is limiter for limiter in limiters):
             found.append(each)
     raise Unknown("a middleware hides the application that it wraps")
 
@@ -156,6 +157,15 @@ def is_called_as_fastapi(app: FastAPI) -> bool:
     return call is FastAPI.__call__ or getattr(call, "calls_as_fastapi", False)
 
 
+def body_limit(app: FastAPI) -> int | None:
+    """Return the most bytes of a request's body that an application allows; None: any number.
+
+    Raises:
+        Unknown: its stack and its router differ.
+    """
+    return limits.limit_of_application(app, chain_of(app.middleware_stack))
+
+
 def telemetry_is_on(app: FastAPI) -> bool:
     """Tell whether FastAPI's telemetry has a provider to report to."""
     telemetry = getattr(app, "_native_telemetry", None)
@@ -186,6 +196,5 @@ def telemetry_guards(app: FastAPI) -> list[tuple[dict[str, Any], str, Any]]:
     return guards
 
 
-SCOPES_OF_OTHERS = ("fastapi.telemetry", "starlette.max_body_size")
-"""Keys of a scope that something else works with: such a request is FastAPI's."""
+SCOPES_OF_OTHERS = ("fastapi.telemetry",)
 """Keys of a scope that something else works with: such a request is FastAPI's."""

@@ -15,8 +15,9 @@ from fastapi.exceptions import (
 from pydantic_core import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
+from .limits import limit_error
 from .route_info import RouteInfo, endpoint_context
 
 # Names in it that are not public.
@@ -54,8 +55,16 @@ def _caused(exc: Exception, cause: BaseException) -> Exception:
     return exc
 
 
-def unreadable(cause: Exception) -> Exception:
-    """Make the exception for a body that could not be read."""
+def unreadable(cause: Exception, scope: Scope | None = None) -> Exception:
+    """Make the exception for a body that could not be read.
+
+    Args:
+        cause: why.
+        scope: the request's; None: nothing around limits its body.
+    """
+    error = None if scope is None else limit_error(cause, scope)
+    if error is not None:
+        return _caused(error, cause)
     return _caused(
         HTTPException(status_code=400, detail="There was an error parsing the body"), cause
     )
@@ -83,14 +92,14 @@ def disconnect_error() -> Exception:
     return unreadable(ClientDisconnect())
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read_body(receive: Receive, scope: Scope) -> bytes:
     """Read a body as `Request.body()` does, with the exceptions of FastAPI's handler."""
     try:
         return await Request({"type": "http"}, receive).body()
     except HTTPException:
         raise
     except Exception as exc:
-        raise unreadable(exc) from exc
+        raise unreadable(exc, scope) from exc
 
 
 def response_error(

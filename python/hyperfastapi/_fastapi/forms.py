@@ -208,7 +208,7 @@ class Reader(Protocol):
         ...
 
 
-async def read_form(receive: Receive, reader: Reader) -> None:
+async def read_form(receive: Receive, reader: Reader, scope: Scope) -> None:
     """Read a form that another server, or a middleware, hands over.
 
     Raises:
@@ -224,7 +224,7 @@ async def read_form(receive: Receive, reader: Reader) -> None:
         reader.abort()
         if isinstance(exc, HTTPException) or not isinstance(exc, Exception):
             raise
-        raise unreadable(exc) from exc
+        raise unreadable(exc, scope) from exc
 
 
 def form_values(

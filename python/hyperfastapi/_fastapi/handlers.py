@@ -13,7 +13,7 @@ from starlette import routing as plain_routing
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
-from . import Unknown
+from . import Unknown, limits
 
 
 def inner_code(function: Callable[..., Any], name: str) -> CodeType | None:
@@ -50,9 +50,8 @@ def handler_state(app: Any) -> dict[str, Any]:
     Raises:
         Unknown: the application or the handler in it is not FastAPI's own.
     """
+    app = limits.inside(app)
     if not isinstance(app, FunctionType) or app.__code__ is not _REQUEST_RESPONSE:
-        if type(app).__name__ == "RequestBodyLimitMiddleware":
-            raise Unknown("it has a max_body_size")
         raise Unknown("something wraps the application of the route")
     handler = closure(app).get("f")
     if not isinstance(handler, FunctionType) or handler.__code__ is not _REQUEST_HANDLER:
@@ -72,10 +71,8 @@ def plain_endpoint(route: Any) -> tuple[Callable[..., Any], bool]:
     Raises:
         Unknown: the application of the route is not the one that Starlette makes of a function.
     """
-    app = route.app
+    app = limits.inside(route.app)
     if not isinstance(app, FunctionType) or app.__code__ is not _PLAIN_RESPONSE:
-        if type(app).__name__ == "RequestBodyLimitMiddleware":
-            raise Unknown("it has a max_body_size")
         if app is route.endpoint:
             raise Unknown("its endpoint is an ASGI application")
         raise Unknown("something wraps the application of the route")

@@ -8,6 +8,12 @@ from typing import Any
 from fastapi import routing
 from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute
 
+from .limits import Limiter, limiters_of
+from .limits import limiter_of as limiter_of_app
+
+# Names in it that are not public.
+_routing: Any = routing
+
 
 class EffectiveRoute:
     """One route as the router's scan meets it, perhaps by way of an included router.
@@ -121,12 +127,19 @@ def form_limit_guards(
     ]
 
 
-def included_limit(route: EffectiveRoute) -> int | None:
-    """Return the max_body_size that an inclusion puts around a route that is not FastAPI's own."""
-    if not route.inclusions:
-        return None
-    limit: int | None = getattr(route.inclusions[-1].include_context, "max_body_size", None)
-    return limit
+def limiter_of(route: EffectiveRoute) -> Limiter | None:
+    """Return what limits the bodies of a route's requests; None: nothing of its own does.
+
+    Raises:
+        Unknown: the limit is no plain number.
+    """
+    around: list[Any] = []
+    if route.inclusions and not route.is_api_route:
+        context = route.inclusions[-1].include_context
+        limit = getattr(context, "max_body_size", None)
+        if limit is not None:
+            around = limiters_of(_routing.wrap_app_with_body_limit(None, limit))
+    return limiter_of_app(route.effective.app, *around)
 
 
 def _limiting(router: routing.APIRouter, inclusions: tuple[Any, ...]) -> list[Any]:
