@@ -40,7 +40,8 @@ void hfa_asgi_call_wake(struct hfa_asgi_call *call)
 
 void hfa_asgi_call_step(struct hfa_asgi_call *call)
 {
-    hfa_operation_step_all(call);
+    if (!hfa_direct_step(call))
+        hfa_operation_step_all(call);
 }
 
 static void unlink_call(struct hfa_asgi_call *call)
@@ -73,6 +74,7 @@ static void release_exchange(struct hfa_asgi_call *call)
 static void release(struct hfa_asgi_call *call)
 {
     call->state = HFA_CALL_DONE;
+    call->coroutine = NULL;
     Py_CLEAR(call->awaiting);
     Py_CLEAR(call->task);
     if (call->channel != NULL)
@@ -192,6 +194,8 @@ static PySendResult call_send(PyObject *self, PyObject *value, PyObject **result
     PyObject *stepped = NULL;
 
     *result = NULL;
+    if (call->own_kept.is_kept)
+        return hfa_kept_step_take(&call->own_kept, result);
     if (!can_step(call))
         return PYGEN_ERROR;
     bool is_first = call->state == HFA_CALL_NEW;
@@ -321,13 +325,16 @@ static struct hfa_asgi_call *new_call(struct hfa_server_object *server,
 }
 
 struct hfa_asgi_call *hfa_asgi_call_adopt(struct hfa_server_object *server,
-                                          struct hfa_exchange *exchange, PyObject *scope)
+                                          struct hfa_exchange *exchange, PyObject *scope,
+                                          PyObject *coroutine, struct hfa_kept_step *kept)
 {
     struct hfa_asgi_call *call = new_call(server, exchange);
 
     if (call != NULL) {
         call->scope = Py_NewRef(scope);
         call->state = HFA_CALL_RUNNING;
+        call->coroutine = coroutine;
+        call->kept = kept;
     }
     return call;
 }
@@ -341,6 +348,8 @@ void hfa_asgi_call_start(struct hfa_server_object *server, struct hfa_exchange *
         hfa_exchange_release(exchange);
         return;
     }
+    call->coroutine = (PyObject *)call;
+    call->kept = &call->own_kept;
     call->scope = hfa_scope_new(server, exchange);
     if (call->scope == NULL) {
         finish_with_exception(call);
@@ -368,6 +377,7 @@ static int call_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(call->scope);
     Py_VISIT(call->awaiting);
     Py_VISIT(call->task);
+    Py_VISIT(call->own_kept.value);
     Py_VISIT(call->channel);
     Py_VISIT(call->close_event);
     Py_VISIT(call->denial);
@@ -383,6 +393,7 @@ static int call_clear(PyObject *self)
     Py_CLEAR(call->scope);
     Py_CLEAR(call->awaiting);
     Py_CLEAR(call->task);
+    Py_CLEAR(call->own_kept.value);
     Py_CLEAR(call->channel);
     Py_CLEAR(call->close_event);
     Py_CLEAR(call->denial);

@@ -9,6 +9,7 @@
 #ifndef HFA_ASGI_CALL_H
 #define HFA_ASGI_CALL_H
 
+#include "direct_step.h"
 #include "exchange.h"
 #include "state.h"
 
@@ -29,6 +30,9 @@ struct hfa_asgi_call {
     PyObject *scope;                                /* owned */
     PyObject *awaiting;                             /* owned: the application's coroutine */
     PyObject *task;                /* owned while it is suspended: tasks are held weakly */
+    PyObject *coroutine; /* borrowed: what the task steps, the call or a run; NULL: it has ended */
+    struct hfa_kept_step *kept;    /* in that coroutine */
+    struct hfa_kept_step own_kept; /* the call's own */
     struct hfa_operation *waiting; /* receive() and send() calls that wait */
     struct hfa_asgi_call *next;    /* the server's calls */
     struct hfa_asgi_call **link;
@@ -64,9 +68,11 @@ void hfa_asgi_call_start(struct hfa_server_object *server, struct hfa_exchange *
 
 /* For a run of a compiled route (plan_run.h) whose request Python code has to see: a call without a
  * coroutine of its own, which takes over the application's reference to `exchange`; `scope` is the
- * request's. A new reference, or NULL with an exception and nothing taken. */
+ * request's. `coroutine` is the run, and `kept` is in it; who owns it clears call->coroutine when it
+ * ends. A new reference, or NULL with an exception and nothing taken. */
 struct hfa_asgi_call *hfa_asgi_call_adopt(struct hfa_server_object *server,
-                                          struct hfa_exchange *exchange, PyObject *scope);
+                                          struct hfa_exchange *exchange, PyObject *scope,
+                                          PyObject *coroutine, struct hfa_kept_step *kept);
 /* Its receive() and send(), new references. -1 with an exception. */
 int hfa_asgi_call_channels(struct hfa_asgi_call *call, PyObject **receive, PyObject **send);
 /* The application has returned `result`, or raised `exception` (borrowed, may be NULL). */

@@ -141,6 +141,63 @@ PyObject *hfa_await_step_result(PySendResult outcome, PyObject *result)
     return outcome == PYGEN_NEXT ? result : NULL;
 }
 
+#if PY_VERSION_HEX >= 0x030C0000
+/* Text and bytes above this are not kept in a spare exception; other objects never are. */
+#define SPARE_VALUE_MAX 4096
+
+static bool may_be_kept(PyObject *value)
+{
+    return (PyUnicode_CheckExact(value) && PyUnicode_GET_LENGTH(value) <= SPARE_VALUE_MAX) ||
+           (PyBytes_CheckExact(value) && PyBytes_GET_SIZE(value) <= SPARE_VALUE_MAX);
+}
+
+/* As it was when it was made: nobody has it, or has put anything into it. */
+static bool is_spare(PyObject *exception)
+{
+    const PyStopIterationObject *stop = (const PyStopIterationObject *)exception;
+
+    return exception != NULL && Py_REFCNT(exception) == 1 && stop->dict == NULL &&
+           stop->notes == NULL && stop->traceback == NULL && stop->context == NULL &&
+           stop->cause == NULL && stop->args != NULL && Py_REFCNT(stop->args) == 1 &&
+           PyTuple_GET_SIZE(stop->args) == 1;
+}
+
+/* Raises StopIteration(value). False: not with the spare one. */
+static bool raise_spare(PyObject *value, PyObject **spare)
+{
+    if (!may_be_kept(value))
+        return false;
+    if (!is_spare(*spare)) {
+        Py_XSETREF(*spare, PyObject_CallOneArg(PyExc_StopIteration, value));
+        if (*spare == NULL)
+            return true; /* that exception */
+    } else {
+        PyStopIterationObject *stop = (PyStopIterationObject *)*spare;
+        PyObject *old = PyTuple_GET_ITEM(stop->args, 0);
+        PyTuple_SET_ITEM(stop->args, 0, Py_NewRef(value));
+        Py_XDECREF(old);
+        Py_XSETREF(stop->value, Py_NewRef(value));
+    }
+    hfa_raise_exception(Py_NewRef(*spare));
+    return true;
+}
+
+PyObject *hfa_await_next_result_again(PySendResult outcome, PyObject *result, PyObject **spare)
+{
+    if (outcome != PYGEN_RETURN || result == Py_None || !raise_spare(result, spare))
+        return hfa_await_next_result(outcome, result);
+    Py_DECREF(result);
+    return NULL;
+}
+#else
+/* Before 3.12 `await` asks am_send, which needs no exception. */
+PyObject *hfa_await_next_result_again(PySendResult outcome, PyObject *result, PyObject **spare)
+{
+    (void)spare;
+    return hfa_await_next_result(outcome, result);
+}
+#endif
+
 PyObject *hfa_await_next_result(PySendResult outcome, PyObject *result)
 {
     if (outcome == PYGEN_RETURN && result == Py_None) {

@@ -25,5 +25,8 @@ PyObject *hfa_await_step_result(PySendResult outcome, PyObject *result);
 
 /* What tp_iternext returns for it: as above, but a plain None needs no StopIteration. */
 PyObject *hfa_await_next_result(PySendResult outcome, PyObject *result);
+/* The same with `*spare`, owned, NULL at first: an exception to use again if nobody has kept it. It
+ * keeps what it was raised with until then, but nothing large. */
+PyObject *hfa_await_next_result_again(PySendResult outcome, PyObject *result, PyObject **spare);
 
 #endif

@@ -283,17 +283,23 @@ static int take_phrases(void)
 
 static int find_task_type(struct hfa_state *state)
 {
-    PyObject *asyncio = PyImport_ImportModule("asyncio");
+    PyObject *asyncio = PyImport_ImportModule("asyncio.tasks");
 
     if (asyncio == NULL)
         return -1;
     state->task_type = PyObject_GetAttrString(asyncio, "Task");
+    state->enter_task = PyObject_GetAttrString(asyncio, "_enter_task");
+    state->leave_task = PyObject_GetAttrString(asyncio, "_leave_task");
+    Py_DECREF(asyncio);
+    asyncio = PyImport_ImportModule("asyncio");
+    if (asyncio == NULL)
+        return -1;
     state->cancelled_error = PyObject_GetAttrString(asyncio, "CancelledError");
     Py_DECREF(asyncio);
     state->from_attributes_kwnames = PyTuple_Pack(1, state->str_from_attributes);
     state->context_kwnames = PyTuple_Pack(1, state->str_context);
     return state->task_type == NULL || state->cancelled_error == NULL ||
-                   state->from_attributes_kwnames == NULL || state->context_kwnames == NULL
+                   state->enter_task == NULL || state->leave_task == NULL || state->from_attributes_kwnames == NULL || state->context_kwnames == NULL
                ? -1
                : 0;
 }
@@ -430,6 +436,9 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->task_type);
     Py_CLEAR(state->client_disconnected);
     Py_CLEAR(state->cancelled_error);
+    Py_CLEAR(state->enter_task);
+    Py_CLEAR(state->leave_task);
+    Py_CLEAR(state->spare_stop);
     Py_CLEAR(state->context_kwnames);
     Py_CLEAR(state->empty_bytes);
     Py_CLEAR(state->response_started);

@@ -46,7 +46,7 @@ static int perform_send(struct hfa_operation *operation, PyObject **result)
 const struct hfa_operation_kind hfa_operation_receive = {"receive", perform_receive};
 const struct hfa_operation_kind hfa_operation_send = {"send", perform_send};
 
-static void leave_queue(struct hfa_operation *operation)
+void hfa_operation_leave_queue(struct hfa_operation *operation)
 {
     if (operation->link == NULL)
         return;
@@ -59,7 +59,7 @@ static void leave_queue(struct hfa_operation *operation)
 
 static void stop_waiting(struct hfa_operation *operation)
 {
-    leave_queue(operation);
+    hfa_operation_leave_queue(operation);
     Py_CLEAR(operation->waiter);
 }
 
@@ -106,7 +106,7 @@ static void end_waits(struct hfa_asgi_call *call, void (*end)(struct hfa_waiter 
         struct hfa_operation *operation = waiting;
         /* Owned: it may let the operation die. */
         struct hfa_waiter *waiter = (struct hfa_waiter *)Py_NewRef((PyObject *)operation->waiter);
-        leave_queue(operation);
+        hfa_operation_leave_queue(operation);
         end(waiter);
         Py_DECREF(waiter);
     }
@@ -206,7 +206,8 @@ static PyObject *operation_next(PyObject *self)
     PyObject *result;
     PySendResult outcome = operation_send(self, Py_None, &result);
 
-    return hfa_await_next_result(outcome, result);
+    return hfa_await_next_result_again(
+        outcome, result, &((struct hfa_operation *)self)->call->server->state->spare_stop);
 }
 
 static PyObject *method_send(PyObject *self, PyObject *value)

@@ -56,5 +56,7 @@ extern const struct hfa_operation_kind hfa_operation_send;
 void hfa_operation_wake_all(struct hfa_asgi_call *call);
 /* The same for who is called by the loop itself: each takes its next step at once. */
 void hfa_operation_step_all(struct hfa_asgi_call *call);
+/* Its wait is over. */
+void hfa_operation_leave_queue(struct hfa_operation *operation);
 
 #endif

@@ -77,7 +77,8 @@ int hfa_run_need_call(struct hfa_run *run)
     run->scope = hfa_scope_new(run->server, run->exchange);
     if (run->scope == NULL)
         return -1;
-    run->call = hfa_asgi_call_adopt(run->server, run->exchange, run->scope);
+    run->call =
+        hfa_asgi_call_adopt(run->server, run->exchange, run->scope, (PyObject *)run, &run->kept);
     if (run->call == NULL) {
         Py_CLEAR(run->scope);
         return -1;
@@ -362,6 +363,8 @@ void hfa_run_clear_values(struct hfa_run *run)
 void hfa_run_let_go(struct hfa_run *run)
 {
     run->state = HFA_RUN_DONE;
+    if (run->call != NULL)
+        run->call->coroutine = NULL;
     Py_CLEAR(run->awaiting);
     Py_CLEAR(run->task);
     if (run->in_worker)

@@ -62,6 +62,7 @@ struct hfa_run {
     struct hfa_server_object *server;                  /* owned; NULL when entered with a scope */
     struct hfa_exchange *exchange; /* NULL when entered, released, or the call's */
     struct hfa_asgi_call *call;    /* owned; NULL until Python has to see the request */
+    struct hfa_kept_step kept;
     struct hfa_run *next;          /* the server's runs, or the application's pending ones */
     struct hfa_run **link;
     const struct hfa_request *head;   /* the exchange's, or `entered` */

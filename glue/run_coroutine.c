@@ -62,6 +62,8 @@ PySendResult hfa_run_coroutine_send(PyObject *self, PyObject *value, PyObject **
     PyObject *stepped = NULL;
 
     *result = NULL;
+    if (run->kept.is_kept)
+        return hfa_kept_step_take(&run->kept, result);
     if (!can_step(run))
         return PYGEN_ERROR;
     bool is_first = run->state == HFA_RUN_NEW;

@@ -144,6 +144,7 @@ static int run_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(run->plan);
     Py_VISIT(run->server);
     Py_VISIT(run->call);
+    Py_VISIT(run->kept.value);
     Py_VISIT(run->scope);
     Py_VISIT(run->receive);
     Py_VISIT(run->send);
@@ -179,7 +180,10 @@ static int run_clear(PyObject *self)
 {
     struct hfa_run *run = (struct hfa_run *)self;
 
+    if (run->call != NULL)
+        run->call->coroutine = NULL;
     Py_CLEAR(run->call);
+    Py_CLEAR(run->kept.value);
     Py_CLEAR(run->scope);
     Py_CLEAR(run->receive);
     Py_CLEAR(run->send);

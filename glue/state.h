@@ -164,6 +164,9 @@ struct hfa_state {
 #undef HFA_DECLARE_TYPE
     PyObject *task_type;           /* asyncio.Task */
     PyObject *cancelled_error;     /* asyncio.CancelledError */
+    PyObject *enter_task;          /* asyncio.tasks._enter_task: (loop, task) */
+    PyObject *leave_task;
+    PyObject *spare_stop;          /* see hfa_await_next_result_again(); or NULL */
     PyObject *context_kwnames;     /* ("context",) */
     PyObject *client_disconnected; /* an OSError: send() to a WebSocket that is gone */
     PyObject *empty_bytes;

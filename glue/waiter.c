@@ -61,31 +61,54 @@ void hfa_waiter_wake(struct hfa_waiter *waiter)
         PyErr_Clear(); /* the loop is closed: nobody will look again */
 }
 
-void hfa_waiter_step(struct hfa_waiter *waiter)
+void hfa_waiter_call_back(struct hfa_waiter *waiter)
 {
     PyObject *callback = waiter->callback;
+
+    waiter->callback = NULL;
+    PyObject *done = PyObject_CallOneArg(callback, (PyObject *)waiter);
+    if (done == NULL)
+        hfa_server_object_report(waiter->server, "a task that waited could not be stepped");
+    Py_XDECREF(done);
+    Py_DECREF(callback);
+}
+
+void hfa_waiter_step(struct hfa_waiter *waiter)
+{
     PyObject *context = waiter->context;
 
     if (waiter->is_done)
         return;
-    if (callback == NULL || context == NULL || PyContext_Enter(context) < 0) {
+    if (waiter->callback == NULL || context == NULL || PyContext_Enter(context) < 0) {
         PyErr_Clear();
         hfa_waiter_wake(waiter);
         return;
     }
     waiter->is_done = true;
-    waiter->callback = NULL;
     Py_INCREF(waiter);
     Py_INCREF(context);
-    PyObject *done = PyObject_CallOneArg(callback, (PyObject *)waiter);
-    if (done == NULL)
-        hfa_server_object_report(waiter->server, "a task that waited could not be stepped");
-    Py_XDECREF(done);
+    hfa_waiter_call_back(waiter);
     if (PyContext_Exit(context) < 0)
         PyErr_WriteUnraisable((PyObject *)waiter);
-    Py_DECREF(callback);
     Py_DECREF(context);
     Py_DECREF(waiter);
+}
+
+void hfa_waiter_begin_step(struct hfa_waiter *waiter)
+{
+    waiter->is_done = waiter->is_stepping = true;
+}
+
+void hfa_waiter_end_step(struct hfa_waiter *waiter)
+{
+    waiter->is_stepping = false;
+}
+
+void hfa_waiter_wait_again(struct hfa_waiter *waiter)
+{
+    waiter->is_done = waiter->is_cancelled = waiter->asks_to_cancel;
+    if (waiter->is_cancelled && schedule(waiter) < 0)
+        PyErr_Clear(); /* the loop is closed: nobody will look again */
 }
 
 static PyObject *method_add_done_callback(PyObject *self, PyObject *const *args, Py_ssize_t count,
@@ -131,11 +154,15 @@ static PyObject *method_cancel(PyObject *self, PyObject *const *args, Py_ssize_t
     struct hfa_waiter *waiter = (struct hfa_waiter *)self;
     Py_ssize_t given = count + (kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames));
 
-    if (waiter->is_done)
+    if (waiter->is_done && !waiter->is_stepping)
         Py_RETURN_FALSE;
-    waiter->is_done = waiter->is_cancelled = true;
     if (given > 0 && args[0] != Py_None)
         Py_XSETREF(waiter->cancel_message, Py_NewRef(args[0]));
+    if (waiter->is_stepping) {
+        waiter->asks_to_cancel = true;
+        Py_RETURN_TRUE;
+    }
+    waiter->is_done = waiter->is_cancelled = true;
     if (schedule(waiter) < 0)
         return NULL;
     Py_RETURN_TRUE;

@@ -22,6 +22,8 @@ struct hfa_waiter {
     bool is_blocking;
     bool is_done;
     bool is_cancelled;
+    bool is_stepping;    /* its task takes a step that the task does not know of */
+    bool asks_to_cancel; /* cancelled in that step */
 };
 
 extern PyType_Spec hfa_waiter_spec;
@@ -32,6 +34,13 @@ struct hfa_waiter *hfa_waiter_new(struct hfa_server_object *server);
 /* Ends the wait, unless that has happened: in the loop's next turn, or at once. */
 void hfa_waiter_wake(struct hfa_waiter *waiter);
 void hfa_waiter_step(struct hfa_waiter *waiter);
+
+/* For direct_step.c. The wait is over for the coroutine, while its task still waits; then either the
+ * task is told, or it waits on. */
+void hfa_waiter_begin_step(struct hfa_waiter *waiter);
+void hfa_waiter_end_step(struct hfa_waiter *waiter);
+void hfa_waiter_call_back(struct hfa_waiter *waiter);
+void hfa_waiter_wait_again(struct hfa_waiter *waiter);
 
 /* Whether its coroutine may go on: 1; -1 with CancelledError, or because it has been stepped by who
  * has not waited. */

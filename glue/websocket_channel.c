@@ -1,6 +1,7 @@
 #include "websocket_channel.h"
 
 #include "await.h"
+#include "dict_watch.h"
 #include "operation.h"
 #include "server_object.h"
 
@@ -20,6 +21,8 @@ struct hfa_websocket_channel {
     PyObject_HEAD struct hfa_asgi_call *call; /* owned */
     PyObject *websocket;                      /* owned until the end */
     PyObject *fields;                         /* owned: its __dict__ */
+    struct hfa_dict_watch unchanged;          /* `fields`, since it was last looked at */
+    bool may_receive, may_send;               /* what was seen then */
     PyObject *receive, *send;                 /* owned: the call's, as they were given to it */
     PyObject *connected, *disconnected;       /* owned: members of WebSocketState */
     PyObject *disconnect;                     /* owned: WebSocketDisconnect */
@@ -45,26 +48,36 @@ static PyObject *field(const struct hfa_websocket_channel *channel, PyObject *na
     return value;
 }
 
-/* The class's receive() would do nothing but await the call's. */
-static bool may_receive(const struct hfa_websocket_channel *channel)
+/* The class's receive() or send() would do nothing but await the call's. */
+static void look(struct hfa_websocket_channel *channel)
 {
     const struct hfa_state *state = channel->call->server->state;
 
-    return channel->fields != NULL &&
-           field(channel, state->str_application_state) == channel->connected &&
-           field(channel, state->str_client_state) == channel->connected &&
-           field(channel, state->str__receive) == channel->receive &&
-           field(channel, state->str_receive) == NULL;
+    channel->may_receive = channel->may_send = false;
+    if (channel->fields == NULL)
+        return;
+    hfa_dict_watch_mark(&channel->unchanged, state);
+    if (field(channel, state->str_application_state) != channel->connected)
+        return;
+    channel->may_receive = field(channel, state->str_client_state) == channel->connected &&
+                           field(channel, state->str__receive) == channel->receive &&
+                           field(channel, state->str_receive) == NULL;
+    channel->may_send = field(channel, state->str__send) == channel->send &&
+                        field(channel, state->str_send) == NULL;
 }
 
-static bool may_send(const struct hfa_websocket_channel *channel)
+static bool may_receive(struct hfa_websocket_channel *channel)
 {
-    const struct hfa_state *state = channel->call->server->state;
+    if (!hfa_dict_watch_holds(&channel->unchanged))
+        look(channel);
+    return channel->may_receive;
+}
 
-    return channel->fields != NULL &&
-           field(channel, state->str_application_state) == channel->connected &&
-           field(channel, state->str__send) == channel->send &&
-           field(channel, state->str_send) == NULL;
+static bool may_send(struct hfa_websocket_channel *channel)
+{
+    if (!hfa_dict_watch_holds(&channel->unchanged))
+        look(channel);
+    return channel->may_send;
 }
 
 static int set_field(struct hfa_websocket_channel *channel, PyObject *name, PyObject *value)
@@ -365,7 +378,10 @@ int hfa_websocket_channel_open(struct hfa_asgi_call *call, PyObject *websocket, 
     channel->send = Py_NewRef(send_function);
     PyObject_GC_Track(channel);
     channel->fields = PyObject_GenericGetDict(websocket, NULL);
-    bool good = channel->fields != NULL && read_parts(channel, parts);
+    bool good =
+        channel->fields != NULL &&
+        hfa_dict_watch_add(&channel->unchanged, call->server->state, channel->fields) == 0 &&
+        read_parts(channel, parts);
     for (int i = 0; i < METHOD_COUNT && good; i++) {
         channel->methods[i] = PyCFunction_New(&method_defs[i], (PyObject *)channel);
         good = channel->methods[i] != NULL &&
@@ -410,6 +426,9 @@ static int channel_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(channel->call);
     Py_VISIT(channel->websocket);
     Py_VISIT(channel->fields);
+    int watched = hfa_dict_watch_traverse(&channel->unchanged, visit, arg);
+    if (watched != 0)
+        return watched;
     Py_VISIT(channel->receive);
     Py_VISIT(channel->send);
     Py_VISIT(channel->connected);
@@ -431,6 +450,7 @@ static int channel_clear(PyObject *self)
 
     Py_CLEAR(channel->websocket);
     Py_CLEAR(channel->fields);
+    hfa_dict_watch_clear(&channel->unchanged);
     for (int i = 0; i < METHOD_COUNT; i++)
         Py_CLEAR(channel->methods[i]);
     return 0;

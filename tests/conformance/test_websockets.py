@@ -1,8 +1,11 @@
 """WebSocket endpoints: each method of the object in each state, dependencies, and ways to end."""
 
 import asyncio
+import sys
+from contextvars import ContextVar
 from typing import Annotated, Any
 
+import anyio
 from fastapi import (
     APIRouter,
     Cookie,
@@ -146,6 +149,76 @@ def test_concurrent_and_cancelled_receives(conform):
         return app
 
     conform(make, socket("/", "a", "b", "c", closes=False))
+
+
+def test_what_a_task_does_after_it_has_waited_for_several_messages(conform):
+    """It is the same task in the same context; its next wait, and its cancellation, are as ever."""
+
+    async def wait(websocket: WebSocket, kind: str) -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        if kind.startswith("cancel"):
+            task.cancel("why")
+        match kind.removeprefix("cancel-"):
+            case "yield":
+                return await asyncio.sleep(0, "slept")
+            case "sleep":
+                return await asyncio.sleep(0.01, "slept")
+            case "task":
+                return await asyncio.create_task(asyncio.sleep(0.01, "slept"))
+            case "thread":
+                return await asyncio.to_thread(str, 1)
+            case "several":
+                return await asyncio.gather(websocket.receive_text(), asyncio.sleep(0.01))
+            case "timeout":
+                return await asyncio.wait_for(websocket.receive_text(), 0.02)
+            case "scope":
+                with anyio.move_on_after(0.02) as scope:
+                    await websocket.receive_text()
+                return scope.cancelled_caught
+            case "cancelled":
+                with anyio.CancelScope() as scope:
+                    scope.cancel()
+                    await websocket.receive_text()
+                return scope.cancelled_caught
+            case "return":
+                return "nothing"
+            case "error":
+                raise ValueError("wrong")
+        return await websocket.receive_text()
+
+    def make(side):
+        app = side.FastAPI()
+        variable: ContextVar[int] = ContextVar("variable")
+
+        @app.websocket("/{kind}")
+        async def endpoint(websocket: WebSocket, kind: str) -> None:
+            task = asyncio.current_task()
+            variable.set(0)
+            await websocket.accept()
+            for _ in range(3):
+                side.log(await websocket.receive_text())
+                side.log(asyncio.current_task() is task, variable.get(), task in asyncio.all_tasks())
+                variable.set(variable.get() + 1)
+            try:
+                side.log(repr(await wait(websocket, kind)))
+            except (asyncio.CancelledError, asyncio.TimeoutError) as error:
+                side.log(kind, type(error).__name__, error.args)
+                if kind.startswith("cancel-") and sys.version_info >= (3, 11):
+                    side.log(task.cancelling(), task.uncancel())
+            side.log(asyncio.current_task() is task, variable.get())
+            await websocket.send_text("end")
+            await websocket.close()
+
+        return app
+
+    waits = ("yield", "sleep", "task", "thread", "timeout", "scope", "cancelled", "error", "return")
+    cancelled = ("yield", "sleep", "task", "thread", "several", "receive", "timeout", "scope")
+    conform(
+        make,
+        *(socket(f"/{kind}", "a", "b", "c", closes=False) for kind in waits),
+        *(socket(f"/cancel-{kind}", "a", "b", "c", closes=False) for kind in cancelled),
+    )
 
 
 def test_the_object_outlives_its_endpoint_and_stays_starlettes(conform):
