@@ -29,7 +29,7 @@ struct hfa_asgi_call {
     struct hfa_exchange *exchange;                  /* NULL when released */
     PyObject *scope;                                /* owned */
     PyObject *awaiting;                             /* owned: the application's coroutine */
-    PyObject *task;                /* owned while it is suspended: tasks are held weakly */
+    PyObject *task;      /* owned while it is suspended: tasks are held weakly */
     PyObject *coroutine; /* borrowed: what the task steps, the call or a run; NULL: it has ended */
     struct hfa_kept_step *kept;    /* in that coroutine */
     struct hfa_kept_step own_kept; /* the call's own */
@@ -68,8 +68,8 @@ void hfa_asgi_call_start(struct hfa_server_object *server, struct hfa_exchange *
 
 /* For a run of a compiled route (plan_run.h) whose request Python code has to see: a call without a
  * coroutine of its own, which takes over the application's reference to `exchange`; `scope` is the
- * request's. `coroutine` is the run, and `kept` is in it; who owns it clears call->coroutine when it
- * ends. A new reference, or NULL with an exception and nothing taken. */
+ * request's. `coroutine` is the run, and `kept` is in it; who owns it clears call->coroutine when
+ * it ends. A new reference, or NULL with an exception and nothing taken. */
 struct hfa_asgi_call *hfa_asgi_call_adopt(struct hfa_server_object *server,
                                           struct hfa_exchange *exchange, PyObject *scope,
                                           PyObject *coroutine, struct hfa_kept_step *kept);

@@ -36,6 +36,19 @@ static PyObject *event_disconnect(const struct hfa_state *state, long code, PyOb
     return event;
 }
 
+static PyObject *text_of(const struct hfa_message *message)
+{
+    Py_ssize_t length = (Py_ssize_t)message->length;
+
+    /* The shortest ones are the interpreter's own. */
+    if (!message->is_ascii || length < 2)
+        return PyUnicode_DecodeUTF8(message->data, length, NULL);
+    PyObject *text = PyUnicode_New(length, 127);
+    if (text != NULL)
+        memcpy(PyUnicode_1BYTE_DATA(text), message->data, message->length);
+    return text;
+}
+
 static PyObject *event_of_message(const struct hfa_state *state, const struct hfa_message *message)
 {
     Py_ssize_t length = (Py_ssize_t)message->length;
@@ -44,7 +57,7 @@ static PyObject *event_of_message(const struct hfa_state *state, const struct hf
     switch (message->kind) {
     case HFA_MESSAGE_TEXT:
         event = event_of_type(state, state->str_websocket_receive);
-        return with_item(event, state->str_text, PyUnicode_DecodeUTF8(message->data, length, NULL));
+        return with_item(event, state->str_text, text_of(message));
     case HFA_MESSAGE_BINARY:
         event = event_of_type(state, state->str_websocket_receive);
         return with_item(event, state->str_bytes, PyBytes_FromStringAndSize(message->data, length));
@@ -128,9 +141,9 @@ int hfa_asgi_websocket_take(struct hfa_asgi_call *call, enum hfa_message_kind ki
             return 2;
         return PyErr_Occurred() ? -1 : 0;
     }
-    Py_ssize_t length = (Py_ssize_t)message->length;
-    *result = kind == HFA_MESSAGE_TEXT ? PyUnicode_DecodeUTF8(message->data, length, NULL)
-                                       : PyBytes_FromStringAndSize(message->data, length);
+    *result = kind == HFA_MESSAGE_TEXT
+                  ? text_of(message)
+                  : PyBytes_FromStringAndSize(message->data, (Py_ssize_t)message->length);
     hfa_exchange_free_message(message);
     return *result == NULL ? -1 : 1;
 }

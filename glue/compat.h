@@ -10,8 +10,8 @@
  *   PySequence_Fast_GET_ITEM, PyFloat_AS_DOUBLE                               the same, of JSON
  *   PyUnicode_IS_COMPACT_ASCII, PyUnicode_KIND, PyUnicode_DATA, PyUnicode_1BYTE_DATA,
  *   PyUnicode_GET_LENGTH, PyUnicode_READ_CHAR, PyUnicode_READY, PyUnicode_New
- *                                                text of JSON, read and made in place
- *   PyCompactUnicodeObject.utf8, .utf8_length    the UTF-8 that a str already has
+ *                                                text of JSON and of WebSockets, read and made in
+ * place PyCompactUnicodeObject.utf8, .utf8_length    the UTF-8 that a str already has
  *   PyMemberDescr_Type, PyMemberDescrObject.d_member, _PyType_Lookup          guards of slots
  *   PyDict_SetDefault                                                         scopes
  *   PyDict_AddWatcher, PyDict_Watch, PyDict_ClearWatcher,

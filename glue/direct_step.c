@@ -56,8 +56,7 @@ static bool waits_again(const struct hfa_asgi_call *call, struct hfa_waiter *wai
 /* Task.cancel() of a task that asked for it in the step; the request has been counted already. */
 static void cancel(struct hfa_server_object *server, PyObject *task, PyObject *message)
 {
-    PyObject *done =
-        PyObject_CallMethod(task, "cancel", "O", message == NULL ? Py_None : message);
+    PyObject *done = PyObject_CallMethod(task, "cancel", "O", message == NULL ? Py_None : message);
 
 #if PY_VERSION_HEX >= 0x030B0000
     if (done != NULL)

@@ -25,7 +25,7 @@ static void prepare_wait(struct hfa_server_object *server)
 {
     hfa_reactor_arm(server->reactor);
     hfa_pool_kick(server->pool);
-    if (has_work(server))
+    if (has_work(server) || hfa_reactor_has_rest(server->reactor))
         hfa_reactor_wake(server->reactor);
 }
 

@@ -299,7 +299,8 @@ static int find_task_type(struct hfa_state *state)
     state->from_attributes_kwnames = PyTuple_Pack(1, state->str_from_attributes);
     state->context_kwnames = PyTuple_Pack(1, state->str_context);
     return state->task_type == NULL || state->cancelled_error == NULL ||
-                   state->enter_task == NULL || state->leave_task == NULL || state->from_attributes_kwnames == NULL || state->context_kwnames == NULL
+                   state->enter_task == NULL || state->leave_task == NULL ||
+                   state->from_attributes_kwnames == NULL || state->context_kwnames == NULL
                ? -1
                : 0;
 }

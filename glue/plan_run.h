@@ -63,7 +63,7 @@ struct hfa_run {
     struct hfa_exchange *exchange; /* NULL when entered, released, or the call's */
     struct hfa_asgi_call *call;    /* owned; NULL until Python has to see the request */
     struct hfa_kept_step kept;
-    struct hfa_run *next;          /* the server's runs, or the application's pending ones */
+    struct hfa_run *next; /* the server's runs, or the application's pending ones */
     struct hfa_run **link;
     const struct hfa_request *head;   /* the exchange's, or `entered` */
     PyObject *scope, *receive, *send; /* owned; NULL until there are some */

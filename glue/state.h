@@ -162,9 +162,9 @@ struct hfa_state {
 #define HFA_DECLARE_TYPE(name, spec) PyTypeObject *name##_type;
     HFA_TYPES(HFA_DECLARE_TYPE)
 #undef HFA_DECLARE_TYPE
-    PyObject *task_type;           /* asyncio.Task */
-    PyObject *cancelled_error;     /* asyncio.CancelledError */
-    PyObject *enter_task;          /* asyncio.tasks._enter_task: (loop, task) */
+    PyObject *task_type;       /* asyncio.Task */
+    PyObject *cancelled_error; /* asyncio.CancelledError */
+    PyObject *enter_task;      /* asyncio.tasks._enter_task: (loop, task) */
     PyObject *leave_task;
     PyObject *spare_stop;          /* see hfa_await_next_result_again(); or NULL */
     PyObject *context_kwnames;     /* ("context",) */

@@ -35,8 +35,8 @@ struct hfa_waiter *hfa_waiter_new(struct hfa_server_object *server);
 void hfa_waiter_wake(struct hfa_waiter *waiter);
 void hfa_waiter_step(struct hfa_waiter *waiter);
 
-/* For direct_step.c. The wait is over for the coroutine, while its task still waits; then either the
- * task is told, or it waits on. */
+/* For direct_step.c. The wait is over for the coroutine, while its task still waits; then either
+ * the task is told, or it waits on. */
 void hfa_waiter_begin_step(struct hfa_waiter *waiter);
 void hfa_waiter_end_step(struct hfa_waiter *waiter);
 void hfa_waiter_call_back(struct hfa_waiter *waiter);

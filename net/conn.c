@@ -213,6 +213,11 @@ static void read_input(struct hfa_conn *conn)
     enum hfa_status status = conn->transport.ops->read(&conn->transport, into, size, &length);
     if (status == HFA_AGAIN)
         return;
+    server->unbatched += length;
+    if (server->unbatched >= HFA_SERVER_READ_BATCH) {
+        server->unbatched = 0;
+        hfa_reactor_pause(server->reactor);
+    }
     hfa_server_update_date(server); /* a refusal carries it, too */
     if (status == HFA_ERR_SYSTEM) {
         hfa_conn_close(conn);

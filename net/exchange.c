@@ -201,25 +201,23 @@ void hfa_exchange_free_message(struct hfa_message *message)
     free(message);
 }
 
-enum hfa_status hfa_exchange_push_message(struct hfa_exchange *exchange, enum hfa_message_kind kind,
-                                          uint16_t close_code, struct hfa_bytes bytes)
+enum hfa_status hfa_exchange_push_message(struct hfa_exchange *exchange,
+                                          const struct hfa_message *head, const char *data)
 {
-    struct hfa_message *message = malloc(sizeof(*message) + bytes.length);
+    struct hfa_message *message = malloc(sizeof(*message) + head->length);
 
     if (message == NULL)
         return HFA_ERR_NO_MEMORY;
+    *message = *head;
     message->next = NULL;
-    message->kind = kind;
-    message->close_code = close_code;
-    message->length = bytes.length;
-    if (bytes.length > 0)
-        memcpy(message->data, bytes.data, bytes.length);
+    if (head->length > 0)
+        memcpy(message->data, data, head->length);
     if (exchange->messages_last != NULL)
         exchange->messages_last->next = message;
     else
         exchange->messages = message;
     exchange->messages_last = message;
-    exchange->messages_size += sizeof(*message) + bytes.length;
+    exchange->messages_size += sizeof(*message) + head->length;
     hfa_exchange_notify(exchange, HFA_EVENT_MESSAGE);
     return HFA_OK;
 }

@@ -88,6 +88,7 @@ struct hfa_message {
     struct hfa_message *next;
     enum hfa_message_kind kind;
     uint16_t close_code;
+    bool is_ascii; /* text alone: it is known to be */
     size_t length;
     char data[]; /* UTF-8 for text and close reasons */
 };
@@ -217,8 +218,8 @@ void hfa_exchange_detach(struct hfa_exchange *exchange);
 /* The client has taken the request back: if the application has not seen it, it never will. Before
  * hfa_exchange_detach(). */
 void hfa_exchange_cancel(struct hfa_exchange *exchange);
-/* Queues a message; HFA_ERR_NO_MEMORY. */
-enum hfa_status hfa_exchange_push_message(struct hfa_exchange *exchange, enum hfa_message_kind kind,
-                                          uint16_t close_code, struct hfa_bytes bytes);
+/* Queues a copy of a message, without its `next`, and its bytes; HFA_ERR_NO_MEMORY. */
+enum hfa_status hfa_exchange_push_message(struct hfa_exchange *exchange,
+                                          const struct hfa_message *head, const char *data);
 
 #endif

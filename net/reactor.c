@@ -38,6 +38,9 @@ struct hfa_reactor {
     struct hfa_post *posts; /* newest first */
     struct hfa_watch timer_watch;
     uint64_t armed_ns;
+    bool is_paused; /* the rest of `ready` is the next turn's */
+    int ready_at;
+    int ready_count;
     struct hfa_ready ready[READY_MAX];
 };
 
@@ -189,11 +192,11 @@ static void run_posts(struct hfa_reactor *reactor)
     }
 }
 
-enum hfa_status hfa_reactor_poll(struct hfa_reactor *reactor, uint64_t timeout_ns)
+/* Asks the system what is ready. */
+static enum hfa_status wait_for_readiness(struct hfa_reactor *reactor, uint64_t timeout_ns,
+                                          uint64_t due_ns)
 {
-    uint64_t due_ns = hfa_timer_wheel_next(&reactor->timers);
-    int count = 0;
-
+    reactor->ready_at = reactor->ready_count = 0;
     if (timeout_ns > 0 && due_ns != HFA_NEVER) {
         uint64_t now_ns = hfa_reactor_update_now(reactor);
         uint64_t wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
@@ -205,14 +208,25 @@ enum hfa_status hfa_reactor_poll(struct hfa_reactor *reactor, uint64_t timeout_n
     __atomic_store_n(&reactor->is_waiting, true, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&reactor->woken, __ATOMIC_SEQ_CST))
         timeout_ns = 0;
-    enum hfa_status status =
-        hfa_backend_wait(reactor->backend, timeout_ns, reactor->ready, READY_MAX, &count);
+    enum hfa_status status = hfa_backend_wait(reactor->backend, timeout_ns, reactor->ready,
+                                              READY_MAX, &reactor->ready_count);
     __atomic_store_n(&reactor->is_waiting, reactor->is_armed, __ATOMIC_SEQ_CST);
-    if (status != HFA_OK)
-        return status;
+    return status;
+}
+
+enum hfa_status hfa_reactor_poll(struct hfa_reactor *reactor, uint64_t timeout_ns)
+{
+    uint64_t due_ns = hfa_timer_wheel_next(&reactor->timers);
+
+    if (!hfa_reactor_has_rest(reactor)) {
+        enum hfa_status status = wait_for_readiness(reactor, timeout_ns, due_ns);
+        if (status != HFA_OK)
+            return status;
+    }
     hfa_reactor_update_now(reactor);
-    for (int i = 0; i < count; i++) {
-        const struct hfa_ready *ready = &reactor->ready[i];
+    reactor->is_paused = false;
+    while (hfa_reactor_has_rest(reactor) && !reactor->is_paused) {
+        const struct hfa_ready *ready = &reactor->ready[reactor->ready_at++];
         const struct slot *slot = &reactor->slots[ready->fd];
         if (slot->watch != NULL && slot->generation == ready->generation)
             slot->watch->on_ready(slot->watch, ready->readiness);
@@ -220,10 +234,21 @@ enum hfa_status hfa_reactor_poll(struct hfa_reactor *reactor, uint64_t timeout_n
     if (due_ns <= reactor->now_ns)
         hfa_timer_wheel_advance(&reactor->timers, reactor->now_ns);
     /* Only after on_wake(): it would swallow the byte of a wake-up that comes after this. */
-    if (__atomic_exchange_n(&reactor->woken, false, __ATOMIC_ACQ_REL))
+    if (!hfa_reactor_has_rest(reactor) &&
+        __atomic_exchange_n(&reactor->woken, false, __ATOMIC_ACQ_REL))
         run_posts(reactor);
     free_deferred(reactor);
     return HFA_OK;
+}
+
+void hfa_reactor_pause(struct hfa_reactor *reactor)
+{
+    reactor->is_paused = true;
+}
+
+bool hfa_reactor_has_rest(const struct hfa_reactor *reactor)
+{
+    return reactor->ready_at < reactor->ready_count;
 }
 
 int hfa_reactor_fd(const struct hfa_reactor *reactor)

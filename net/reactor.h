@@ -54,6 +54,12 @@ void hfa_reactor_remove(struct hfa_reactor *reactor, struct hfa_watch *watch);
 /* Runs one turn, waiting at most `timeout_ns` (HFA_NEVER: without bound). */
 enum hfa_status hfa_reactor_poll(struct hfa_reactor *reactor, uint64_t timeout_ns);
 
+/* From on_ready(): ends the turn behind it. What else was ready is the next turn's, which then does
+ * not wait. */
+void hfa_reactor_pause(struct hfa_reactor *reactor);
+/* Whether a paused turn has left something. */
+bool hfa_reactor_has_rest(const struct hfa_reactor *reactor);
+
 /* A descriptor that is readable when a turn has something to do, for use inside another loop;
  * timers included once hfa_reactor_arm() was called. -1: this back end has none. */
 int hfa_reactor_fd(const struct hfa_reactor *reactor);

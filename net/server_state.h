@@ -10,6 +10,10 @@
 /* Read into before anything is known about the bytes: idle connections need no buffer. */
 #define HFA_SERVER_SCRATCH_SIZE 65536
 
+/* Bytes that are read before they are handed over: what is read waits, and a processor's cache
+ * holds no more of it. */
+#define HFA_SERVER_READ_BATCH 131072
+
 struct hfa_server_listener;
 
 struct hfa_server {
@@ -30,6 +34,7 @@ struct hfa_server {
     uint64_t date_until_ns;
     struct hfa_bytes default_fields; /* in fields_text */
     struct hfa_bytes fields;         /* without the date; in fields_text */
+    size_t unbatched;                /* bytes read since a turn was last ended for them */
     char *scratch;
     char fields_text[64 + HFA_SERVER_FIELDS_MAX];
 };

@@ -56,7 +56,7 @@ static bool is_control(enum hfa_ws_opcode opcode)
 static enum hfa_status fail(struct hfa_ws_conn *ws, enum hfa_status status, unsigned code,
                             struct hfa_bytes reason, struct hfa_ws_event *event)
 {
-    *event = (struct hfa_ws_event){HFA_WS_EVENT_FAULT, code, reason};
+    *event = (struct hfa_ws_event){HFA_WS_EVENT_FAULT, code, false, reason};
     /* With our close sent there is nothing left to tell the peer. */
     set_state(ws, ws->state == HFA_WS_STATE_CLOSE_SENT ? HFA_WS_STATE_CLOSED : HFA_WS_STATE_FAILED);
     return status;
@@ -200,7 +200,7 @@ static enum hfa_status end_control(struct hfa_ws_conn *ws, struct hfa_bytes payl
     if (status != HFA_OK)
         return fail(ws, status, fault.code, fault.reason, event);
     ws->code_received = (unsigned short)close.code;
-    *event = (struct hfa_ws_event){HFA_WS_EVENT_CLOSE, close.code, close.reason};
+    *event = (struct hfa_ws_event){HFA_WS_EVENT_CLOSE, close.code, false, close.reason};
     set_state(ws, ws->state == HFA_WS_STATE_CLOSE_SENT ? HFA_WS_STATE_CLOSED
                                                        : HFA_WS_STATE_CLOSE_RECEIVED);
     return HFA_OK;
@@ -249,6 +249,7 @@ static void tell_message(struct hfa_ws_conn *ws, struct hfa_bytes data, struct h
 {
     event->type = ws->message_type == HFA_WS_OPCODE_TEXT ? HFA_WS_EVENT_TEXT : HFA_WS_EVENT_BINARY;
     event->code = 0;
+    event->is_ascii = event->type == HFA_WS_EVENT_TEXT && ws->utf8.is_ascii;
     event->data = data;
     ws->delivered = ws->buffer != NULL && data.data == ws->buffer;
     end_message(ws);

@@ -47,6 +47,7 @@ enum hfa_ws_event_type {
 struct hfa_ws_event {
     enum hfa_ws_event_type type;
     unsigned code;
+    bool is_ascii;         /* of text */
     struct hfa_bytes data; /* in the input or in the connection, until its next input, trim or free;
                               static with HFA_WS_EVENT_FAULT */
 };

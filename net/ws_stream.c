@@ -104,8 +104,23 @@ static void put(struct hfa_ws_stream *stream, const char *frame, size_t length)
 
 static void push_close(struct hfa_ws_stream *stream, unsigned code, struct hfa_bytes reason)
 {
-    if (stream->exchange != NULL && hfa_exchange_push_message(stream->exchange, HFA_MESSAGE_CLOSE,
-                                                              (uint16_t)code, reason) != HFA_OK)
+    struct hfa_message close = {
+        .kind = HFA_MESSAGE_CLOSE, .close_code = (uint16_t)code, .length = reason.length};
+
+    if (stream->exchange != NULL &&
+        hfa_exchange_push_message(stream->exchange, &close, reason.data) != HFA_OK)
+        stream->is_done = true;
+}
+
+static void push_data(struct hfa_ws_stream *stream, const struct hfa_ws_event *event)
+{
+    struct hfa_message message = {.kind = event->type == HFA_WS_EVENT_TEXT ? HFA_MESSAGE_TEXT
+                                                                           : HFA_MESSAGE_BINARY,
+                                  .is_ascii = event->is_ascii,
+                                  .length = event->data.length};
+
+    if (stream->exchange != NULL &&
+        hfa_exchange_push_message(stream->exchange, &message, event->data.data) != HFA_OK)
         stream->is_done = true;
 }
 
@@ -127,12 +142,7 @@ static void on_event(struct hfa_ws_stream *stream, const struct hfa_ws_event *ev
     switch (event->type) {
     case HFA_WS_EVENT_TEXT:
     case HFA_WS_EVENT_BINARY:
-        if (stream->exchange != NULL &&
-            hfa_exchange_push_message(stream->exchange,
-                                      event->type == HFA_WS_EVENT_TEXT ? HFA_MESSAGE_TEXT
-                                                                       : HFA_MESSAGE_BINARY,
-                                      0, event->data) != HFA_OK)
-            stream->is_done = true;
+        push_data(stream, event);
         break;
     case HFA_WS_EVENT_PING:
         if (hfa_ws_conn_pong(&stream->codec, event->data, frame, &length) == HFA_OK)

@@ -11,7 +11,7 @@
 
 void hfa_ws_utf8_init(struct hfa_ws_utf8 *utf8)
 {
-    *utf8 = (struct hfa_ws_utf8){0, 0x80, 0xBF};
+    *utf8 = (struct hfa_ws_utf8){0, 0x80, 0xBF, true};
 }
 
 /* One byte of any text: the table of RFC 3629 section 4 and Unicode's table 3-7. */
@@ -20,11 +20,12 @@ static bool feed_byte(struct hfa_ws_utf8 *utf8, unsigned char byte)
     if (utf8->missing) {
         if (byte < utf8->lowest || byte > utf8->highest)
             return false;
-        *utf8 = (struct hfa_ws_utf8){(unsigned char)(utf8->missing - 1), 0x80, 0xBF};
+        *utf8 = (struct hfa_ws_utf8){(unsigned char)(utf8->missing - 1), 0x80, 0xBF, false};
         return true;
     }
     if (byte < 0x80)
         return true;
+    utf8->is_ascii = false;
     if (byte < 0xC2 || byte > 0xF4)
         return false; /* a stray continuation, an overlong form, or above U+10FFFF */
     if (byte < 0xE0) {
@@ -89,6 +90,7 @@ bool hfa_ws_utf8_feed(struct hfa_ws_utf8 *utf8, const char *data, size_t length)
             size_t character = character_length(at);
             if (character == 0)
                 return false;
+            utf8->is_ascii = false;
             at += character;
             continue;
         }

@@ -13,6 +13,7 @@ struct hfa_ws_utf8 {
     unsigned char missing; /* continuation bytes that the last character still needs */
     unsigned char lowest;  /* bounds of the next one, tighter than 0x80..0xBF after some leads */
     unsigned char highest;
+    bool is_ascii; /* all that has been fed */
 };
 
 void hfa_ws_utf8_init(struct hfa_ws_utf8 *utf8);

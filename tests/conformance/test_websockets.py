@@ -198,7 +198,8 @@ def test_what_a_task_does_after_it_has_waited_for_several_messages(conform):
             await websocket.accept()
             for _ in range(3):
                 side.log(await websocket.receive_text())
-                side.log(asyncio.current_task() is task, variable.get(), task in asyncio.all_tasks())
+                side.log(asyncio.current_task() is task, task in asyncio.all_tasks())
+                side.log(variable.get())
                 variable.set(variable.get() + 1)
             try:
                 side.log(repr(await wait(websocket, kind)))

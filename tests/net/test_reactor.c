@@ -123,6 +123,44 @@ static void test_a_peer_that_is_gone_is_a_hangup(void **state)
     hfa_reactor_remove(reactor, &counted.watch);
 }
 
+static void on_ready_pause(struct hfa_watch *watch, unsigned readiness)
+{
+    on_ready(watch, readiness);
+    hfa_reactor_pause(reactor);
+}
+
+static void test_what_a_paused_turn_leaves_comes_in_the_next(void **state)
+{
+    struct counted_watch left = watch_of(pair[0], HFA_WRITABLE);
+    struct counted_watch right = watch_of(pair[1], HFA_WRITABLE);
+    left.watch.on_ready = right.watch.on_ready = on_ready_pause;
+    hfa_reactor_add(reactor, &left.watch);
+    hfa_reactor_add(reactor, &right.watch);
+    hfa_reactor_poll(reactor, HFA_NEVER);
+    assert_int_equal(left.calls + right.calls, 1);
+    assert_true(hfa_reactor_has_rest(reactor));
+    hfa_reactor_poll(reactor, HFA_NEVER);
+    assert_int_equal(left.calls, 1);
+    assert_int_equal(right.calls, 1);
+    assert_false(hfa_reactor_has_rest(reactor));
+    hfa_reactor_remove(reactor, &left.watch);
+    hfa_reactor_remove(reactor, &right.watch);
+}
+
+static void test_what_is_removed_after_a_pause_is_not_told(void **state)
+{
+    struct counted_watch left = watch_of(pair[0], HFA_WRITABLE);
+    struct counted_watch right = watch_of(pair[1], HFA_WRITABLE);
+    left.watch.on_ready = right.watch.on_ready = on_ready_pause;
+    hfa_reactor_add(reactor, &left.watch);
+    hfa_reactor_add(reactor, &right.watch);
+    hfa_reactor_poll(reactor, HFA_NEVER);
+    hfa_reactor_remove(reactor, &left.watch);
+    hfa_reactor_remove(reactor, &right.watch);
+    hfa_reactor_poll(reactor, HFA_NEVER);
+    assert_int_equal(left.calls + right.calls, 1);
+}
+
 /* Both are ready in one turn: whichever comes first takes the other one out. */
 static void test_a_watch_removed_in_a_turn_is_not_told(void **state)
 {
@@ -238,6 +276,10 @@ int main(void)
                                         free_reactor),
         cmocka_unit_test_setup_teardown(test_a_peer_that_is_gone_is_a_hangup, open_reactor,
                                         free_reactor),
+        cmocka_unit_test_setup_teardown(test_what_a_paused_turn_leaves_comes_in_the_next,
+                                        open_reactor, free_reactor),
+        cmocka_unit_test_setup_teardown(test_what_is_removed_after_a_pause_is_not_told,
+                                        open_reactor, free_reactor),
         cmocka_unit_test_setup_teardown(test_a_watch_removed_in_a_turn_is_not_told, open_reactor,
                                         free_reactor),
         cmocka_unit_test_setup_teardown(test_posts_run_once_and_in_order, open_reactor,

@@ -194,11 +194,19 @@ static void test_empty_pieces_change_nothing(void **state)
     hfa_ws_utf8_init(&utf8);
     assert_true(hfa_ws_utf8_feed(&utf8, NULL, 0));
     assert_true(hfa_ws_utf8_is_complete(&utf8));
+    assert_true(hfa_ws_utf8_feed(&utf8, "only ASCII so far", 17));
+    assert_true(utf8.is_ascii);
     assert_true(hfa_ws_utf8_feed(&utf8, "\xE2\x82", 2));
+    assert_false(utf8.is_ascii);
     assert_true(hfa_ws_utf8_feed(&utf8, NULL, 0));
     assert_false(hfa_ws_utf8_is_complete(&utf8));
     assert_true(hfa_ws_utf8_feed(&utf8, "\xAC", 1));
     assert_true(hfa_ws_utf8_is_complete(&utf8));
+    assert_true(hfa_ws_utf8_feed(&utf8, "and ASCII again", 15));
+    assert_false(utf8.is_ascii);
+    hfa_ws_utf8_init(&utf8);
+    assert_true(hfa_ws_utf8_feed(&utf8, "long enough \xC3\xA9 for a kernel", 27));
+    assert_false(utf8.is_ascii);
 }
 
 static uint32_t next_random(uint32_t *seed)
