@@ -4,6 +4,7 @@
 #include "router_object.h"
 #include "scope.h"
 #include "server_object.h"
+#include "static_files.h"
 
 /* --- Guards -------------------------------------------------------------------------------------
  */
@@ -144,6 +145,16 @@ static bool may_exceed(const struct hfa_exchange *exchange, int64_t limit)
 /* What the route compiler puts in the place of a method; see _fastapi/websockets.py. */
 #define WEBSOCKET_METHOD HFA_BYTES(" websocket")
 
+/* The files of a mount, a new reference, or NULL. */
+static struct hfa_static_files *site_of(const struct hfa_application *application, uint32_t index)
+{
+    PyObject *site = (Py_ssize_t)index < PyTuple_GET_SIZE(application->sites)
+                         ? PyTuple_GET_ITEM(application->sites, (Py_ssize_t)index)
+                         : Py_None;
+
+    return site == Py_None ? NULL : (struct hfa_static_files *)Py_NewRef(site);
+}
+
 bool hfa_application_serve(struct hfa_application *application, struct hfa_server_object *server,
                            struct hfa_exchange *exchange)
 {
@@ -153,6 +164,7 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
     struct hfa_route_match match;
     uint64_t *left;
     PyObject *text = NULL;
+    struct hfa_static_files *site = NULL;
     struct hfa_run *run = NULL;
 
     if (application->router == NULL)
@@ -172,6 +184,22 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
     /* What is left to FastAPI comes by its middleware stack, and is counted there. */
     struct hfa_plan *plan = select_plan(application, method, path, &match, &left);
     PyObject *response = NULL;
+    if (plan == NULL && match.kind == HFA_MATCH_OPAQUE && left != &application->unguarded &&
+        application->is_whole && !is_websocket && application->stages.count == 0 &&
+        !may_exceed(exchange, application->body_limit)) {
+        site = site_of(application, match.index);
+        enum hfa_static_answer answer =
+            site == NULL ? HFA_STATIC_LEFT
+                         : hfa_static_files_serve(site, server, exchange, path, &response);
+        if (answer == HFA_STATIC_SENT) {
+            Py_DECREF(site);
+            Py_XDECREF(text);
+            application->compiled++;
+            return true;
+        }
+        if (answer == HFA_STATIC_RESPONSE)
+            plan = (struct hfa_plan *)site->plan;
+    }
     if (plan != NULL && !is_websocket && may_exceed(exchange, plan->body_limit))
         plan = NULL;
     if (plan == NULL && left == &application->unmatched && application->is_whole && !is_websocket &&
@@ -189,6 +217,7 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
             hfa_run_set_response(run, response);
     }
     Py_XDECREF(response);
+    Py_XDECREF((PyObject *)site);
     Py_XDECREF(text);
     if (run == NULL)
         return false;
@@ -443,10 +472,12 @@ static PyObject *application_new(PyTypeObject *type, PyObject *args, PyObject *k
     self->app = Py_NewRef(app);
     self->recompile = Py_NewRef(recompile_call);
     self->plans = PyTuple_New(0);
+    self->sites = PyTuple_New(0);
     self->lists = PyTuple_New(0);
     self->unknown = Py_NewRef(unknown);
     PyObject_GC_Track(self);
-    if (self->plans == NULL || self->lists == NULL || read_hooks(&self->hooks, hooks) < 0) {
+    if (self->plans == NULL || self->sites == NULL || self->lists == NULL ||
+        read_hooks(&self->hooks, hooks) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -479,18 +510,25 @@ static bool limits_bodies(const struct hfa_application *application)
 
 static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"router",   "plans",    "guards",     "lists", "stages",
-                               "unrouted", "is_whole", "body_limit", NULL};
+    static char *keywords[] = {"router", "plans",    "sites",    "guards",     "lists",
+                               "stages", "unrouted", "is_whole", "body_limit", NULL};
     struct hfa_application *application = (struct hfa_application *)self;
-    PyObject *router, *plans, *guards, *lists, *stages, *unrouted;
+    PyObject *router, *plans, *sites, *guards, *lists, *stages, *unrouted;
     int is_whole;
     long long body_limit;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!O!O!OpL:load", keywords, &router,
-                                     &PyTuple_Type, &plans, &PyTuple_Type, &guards, &PyTuple_Type,
-                                     &lists, &PyTuple_Type, &stages, &unrouted, &is_whole,
-                                     &body_limit))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!O!O!O!OpL:load", keywords, &router,
+                                     &PyTuple_Type, &plans, &PyTuple_Type, &sites, &PyTuple_Type,
+                                     &guards, &PyTuple_Type, &lists, &PyTuple_Type, &stages,
+                                     &unrouted, &is_whole, &body_limit))
         return NULL;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(sites); i++) {
+        PyObject *site = PyTuple_GET_ITEM(sites, i);
+        if (site != Py_None && !Py_IS_TYPE(site, application->state->static_files_type)) {
+            PyErr_SetString(PyExc_TypeError, "sites are StaticFiles objects or None");
+            return NULL;
+        }
+    }
     if (!Py_IS_TYPE(router, application->state->router_type)) {
         PyErr_SetString(PyExc_TypeError, "router has to be a Router");
         return NULL;
@@ -535,6 +573,7 @@ static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
     Py_XSETREF(application->router_object, Py_NewRef(router));
     application->router = hfa_router_object_get(router);
     Py_SETREF(application->plans, Py_NewRef(plans));
+    Py_SETREF(application->sites, Py_NewRef(sites));
     hfa_guards_clear(&application->guards);
     application->guards = new_guards;
     hfa_unrouted_clear(&application->unrouted);
@@ -607,6 +646,7 @@ static int application_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(application->recompile);
     Py_VISIT(application->router_object);
     Py_VISIT(application->plans);
+    Py_VISIT(application->sites);
     Py_VISIT(application->lists);
     int guards = hfa_guards_traverse(&application->guards, visit, arg);
     if (guards != 0)
@@ -630,6 +670,7 @@ static int application_clear(PyObject *self)
     Py_CLEAR(application->recompile);
     Py_CLEAR(application->router_object);
     Py_CLEAR(application->plans);
+    Py_CLEAR(application->sites);
     hfa_guards_clear(&application->guards);
     Py_CLEAR(application->lists);
     hfa_response_stages_clear(&application->stages);
@@ -657,7 +698,8 @@ static PyMethodDef application_methods[] = {
     {"enter_whole", (PyCFunction)(void (*)(void))method_enter_whole, METH_FASTCALL,
      "enter_whole(scope, receive, send): the same, instead of the whole application."},
     {"load", (PyCFunction)(void (*)(void))method_load, METH_VARARGS | METH_KEYWORDS,
-     "load(router, plans, guards, lists, stages, unrouted, is_whole, body_limit): what has been "
+     "load(router, plans, sites, guards, lists, stages, unrouted, is_whole, body_limit): what has "
+     "been "
      "compiled."},
     {"replace", method_replace, METH_VARARGS, "replace(index, plan): another plan for a route."},
     {"counts", method_counts, METH_NOARGS,

@@ -95,6 +95,7 @@ struct hfa_application {
     PyObject *router_object; /* owned */
     const struct hfa_router *router; /* the router object's; NULL: nothing is loaded */
     PyObject *plans;                 /* owned tuple: a Plan or None (bridged) for each route */
+    PyObject *sites; /* owned tuple: StaticFiles of a mount, or None, for each route */
     struct hfa_guards guards;
     PyObject *lists;                   /* owned tuple of (list, tuple of its items) */
     PyObject *unknown;                 /* owned tuple of keys: a scope that has one is FastAPI's */

@@ -17,7 +17,17 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import Receive, Scope, Send
 
 from . import _core, _route_compiler, _route_paths
-from ._fastapi import Unknown, applications, handlers, hooks, routes, stages, unrouted, websockets
+from ._fastapi import (
+    Unknown,
+    applications,
+    handlers,
+    hooks,
+    routes,
+    stages,
+    static_files,
+    unrouted,
+    websockets,
+)
 from ._fastapi.routes import EffectiveRoute
 
 
@@ -142,7 +152,10 @@ class CompiledApplication:
     def _bridged_now(self) -> Counter[str]:
         bridged = Counter(self._bridged)
         for verdict, count in zip(self._verdicts, self.core.counts()[4], strict=False):
-            bridged[verdict.reason or "its plan could not be used"] += count
+            rest = "its plan could not be used"
+            if verdict.is_mount:
+                rest = "no file that can be sent without waiting is there"
+            bridged[verdict.reason or rest] += count
         return bridged
 
     def _recompile(self, index: int | None) -> None:
@@ -192,9 +205,17 @@ class CompiledApplication:
         self.is_whole = native is not None
         for each in applications.user_middleware(self.app) if native else ():
             guards = (*guards, *stages.stage_guards(each))
+        sites: list[Any] = []
+        for index, route in enumerate(found):
+            site, description = self._site(index, route, is_bare=native == [])
+            sites.append(site)
+            if description is not None:
+                guards = (*guards, *description.guards)
+                lists += description.lists
         self.core.load(
             router=_core.Router(tuple(specs)),
             plans=tuple(plans),
+            sites=tuple(sites),
             guards=guards,
             lists=tuple(lists),
             unrouted=answers,
@@ -259,6 +280,39 @@ class CompiledApplication:
             return _core.Plan(self._describe(route)), None
         except Unknown as unknown:
             return None, str(unknown)
+
+    def _site(
+        self, index: int, route: EffectiveRoute, *, is_bare: bool
+    ) -> tuple[Any, static_files.Site | None]:
+        """Return what answers with the files of a mount, and what it was made from, or nothing.
+
+        Args:
+            index: of the route.
+            route: any.
+            is_bare: there is no middleware of the user's.
+        """
+        if self._failure is not None or not static_files.is_static(routes.mounted_app(route.route)):
+            return None, None
+        site = description = reason = None
+        try:
+            if not is_bare:
+                raise Unknown("middleware around it sees its messages")
+            description = static_files.site_of(route.effective)
+            site = _core.StaticFiles(
+                prefix=description.prefix,
+                directory=description.directory,
+                follows_links=description.follows_links,
+                describe=description.describe,
+                not_modified=static_files.not_modified,
+                plan=_core.Plan(_route_compiler.describe_unrouted()),
+                watched=description.watched,
+            )
+        except Unknown as unknown:
+            reason = str(unknown)
+        except OSError as error:
+            reason = f"this system does not open files without waiting: {error.strerror}"
+        self._verdicts[index] = _verdict(route, reason)
+        return site, description if site is not None else None
 
     def _describe(self, route: EffectiveRoute) -> _route_compiler.Plan:
         describe = _route_compiler.describe

@@ -121,6 +121,21 @@ class Plan:
     def __new__(cls, description: object, /) -> Plan: ...
 
 @final
+class StaticFiles:
+    """The files of a mounted directory."""
+
+    def __new__(
+        cls,
+        prefix: bytes,
+        directory: bytes,
+        follows_links: bool,
+        describe: Callable[[bytes, int], Any],
+        not_modified: Callable[[Any, list[tuple[bytes, bytes]]], list[tuple[bytes, bytes]] | None],
+        plan: Plan,
+        watched: tuple[dict[str, Any], ...],
+    ) -> StaticFiles: ...
+
+@final
 class Application:
     """A FastAPI application's compiled routes, their guards and counters."""
 
@@ -149,6 +164,7 @@ class Application:
         self,
         router: Router,
         plans: tuple[Plan | None, ...],
+        sites: tuple[StaticFiles | None, ...],
         guards: tuple[tuple[dict[str, Any], str, Any], ...],
         lists: tuple[tuple[list[Any], tuple[Any, ...]], ...],
         stages: tuple[tuple[str, tuple[Any, ...]], ...],
