@@ -1,4 +1,8 @@
-"""What FastAPI does and a compiled route could get wrong. Tests name these in their docstrings."""
+"""What FastAPI and its server do, and compiled routes on ours could get wrong.
+
+Tests name these in their docstrings. Where the other server's ways are not safe, the rule is ours:
+docs/behaviour.md.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,29 @@ import re
 from pathlib import Path
 
 BEHAVIOURS = {
+    # Heads and framing
+    "A1": "names in lower case; date and server, then the application's fields in their order",
+    "A2": "the user's headers come before those that a response adds",
+    "A3": "what is set on the injected Response comes after the response's own, duplicates too",
+    "A4": "a returned response ignores what was injected, but for background tasks",
+    "A5": "the injected status beats the decorator's",
+    "A6": "204 and 304 have neither a body nor a length, but a type",
+    "A7": "date and server of the application stand beside the server's",
+    "A8": "reason phrases are Python's; an unknown status has none",
+    "A9": "text has a charset, all else none",
+    "A10": "without a length each message is a chunk, and empty ones are none",
+    "A11": "a body of another length than declared is an error that closes",
+    "A12": "fields that would end a head early are refused, Latin-1 is not",
+    "A13": "HEAD is answered where there is a route for it, without a body",
+    "A14": "HTTP/1.0 is answered as HTTP/1.0 and never in chunks",
+    "A15": "100 Continue is sent when the application first reads, and only then",
+    "A16": "a stream that fails is cut",
+    "A17": "an unhandled error is a 500 that closes",
+    "A18": "what two parsers could read in two ways is refused; any token is a method",
+    "A19": "HTTP/1.1 has one Host, and a valid one",
+    "A20": "white space around a value is no part of it",
+    "A21": "pipelined requests are answered in order; background tasks hold up none",
+    "A22": "heads and targets are bounded",
     # Routing
     "B23": "the first full match in the order of registration answers",
     "B24": "405 if only the method differs; `allow` is that of the first such route",
@@ -69,6 +96,14 @@ BEHAVIOURS = {
     "E78": "redirects quote their location",
     "E79": "None is null, unless the status has no body",
     "E80": "the responses of HTTPException",
+    # Files
+    "F81": "the fields of a file and their order, its ETag",
+    "F82": "one range, several, and those that cannot be had",
+    "F83": "where ranges are ignored",
+    "F84": "what the client has is not sent again",
+    "F85": "names of files",
+    "F86": "a file goes out by its path only where nothing waits for its bytes",
+    "F87": "directories: paths, links, methods, permissions",
     # Dependencies, background tasks, order
     "G88": "when a dependency with yield ends",
     "G89": "a streamed response ends before the dependency of the request",
@@ -94,6 +129,20 @@ BEHAVIOURS = {
     "H108": "what applications override and change",
     "H109": "CORS",
     "H110": "GZip",
+    # Disconnects, streams, WebSockets, processes
+    "I111": "handlers are not cancelled when their client leaves; what they send is dropped",
+    "I112": "streams are cancelled when their client leaves",
+    "I113": "iterators of `def` take their steps in threads, and are not closed by a cancellation",
+    "I114": "server-sent events: fields, pings, turns of other tasks",
+    "I115": "`http.disconnect` comes after the response, with the client gone, and at the end",
+    "I116": "a WebSocket's states and codes, and what is raised once it is closed",
+    "I117": "JSON, subprotocols, headers and denial responses of WebSockets",
+    "I118": "dependencies of a WebSocket end after its endpoint; what is invalid is a 1008",
+    "I119": "lifespans that are not supported, fail, or leave a state",
+    "I120": "the first signal drains, the second ends; the exit status tells of it",
+    "I121": "who is believed to say who the client is",
+    "I122": "the lines of the access log, and when they are written",
+    "I123": "TestClient",
 }
 _NUMBER = re.compile(r"\b[A-Z]\d+\b")
 

@@ -113,8 +113,9 @@ class Conform:
 @pytest.fixture
 def conform(request: pytest.FixtureRequest) -> Conform:
     """Run one application on FastAPI and on hyperfastapi; nothing that can be seen may differ."""
-    compiled = request.node.get_closest_marker("compiled") is not None
-    return Conform(area_of(request.path), compiled=compiled)
+    node = request.node
+    compiled = node.get_closest_marker("compiled") and not node.get_closest_marker("bridged")
+    return Conform(area_of(request.path), compiled=bool(compiled))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

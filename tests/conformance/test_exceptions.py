@@ -121,7 +121,7 @@ PATHS = [get(f"/{path}") for path in ("async", "sync", "dependency", "sync-depen
 
 @pytest.mark.parametrize("kind", RAISED)
 def test_without_handlers(conform, kind):
-    """E80, G91, H99: JSON for HTTPException, a plain 500 that escapes for all else."""
+    """E80, G91, H99, A17: JSON for HTTPException, a plain 500 that escapes for all else."""
     conform(lambda side: raising(side, RAISED[kind]), *PATHS)
 
 

@@ -8,7 +8,6 @@ import pytest
 from fastapi import (
     BackgroundTasks,
     Depends,
-    FastAPI,
     File,
     Form,
     HTTPException,
@@ -22,12 +21,9 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile as StarletteUploadFile
 from starlette.formparsers import MultiPartParser
 
-from hyperfastapi._fastapi import forms
-
 from .requests import get, post, post_form, post_json, together
 
-# Releases of python-multipart that are not known parse forms as FastAPI has them parse.
-pytestmark = [pytest.mark.compiled] if forms.problem() is None else []
+pytestmark = pytest.mark.compiled
 KINDS = ["async", "sync"]
 MULTIPART = "content-type: multipart/form-data; boundary=B"
 
@@ -226,10 +222,6 @@ def test_limits_of_urlencoded_forms(conform):
     )
 
 
-HAS_LIMITS = "form_limits" in inspect.signature(FastAPI.__init__).parameters
-
-
-@pytest.mark.skipif(not HAS_LIMITS, reason="this FastAPI has no form_limits")
 def test_limits_of_routes_routers_and_applications(conform):
     """D63: the route's limits before the router's before the application's; mounts inherit."""
 

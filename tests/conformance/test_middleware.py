@@ -3,18 +3,20 @@
 import base64
 import contextvars
 import gzip
-import inspect
 import json
 from typing import Any
 
 import pytest
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request
+from fastapi import BackgroundTasks, Depends, HTTPException, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.middleware.httpsredirect import HTTPSRedirectMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from itsdangerous import TimestampSigner
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -629,41 +631,36 @@ def test_websockets_pass_through_middleware(conform):
     conform(make, socket("/ws", "text"))
 
 
-if "telemetry" in inspect.signature(FastAPI.__init__).parameters:
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+def test_spans_of_a_configured_provider(conform):
+    """H107: the spans of each request, with their names and attributes."""
 
-    def test_spans_of_a_configured_provider(conform):
-        """H107: the spans of each request, with their names and attributes."""
+    def make(side):
+        exporter = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        app = small(side, telemetry={"tracer_provider": provider})
 
-        def make(side):
-            exporter = InMemorySpanExporter()
-            provider = TracerProvider()
-            provider.add_span_processor(SimpleSpanProcessor(exporter))
-            app = small(side, telemetry={"tracer_provider": provider})
+        def dependency():
+            return 1
 
-            def dependency():
-                return 1
+        @app.get("/traced/{a}", dependencies=[Depends(dependency)])
+        async def traced(a: int, tasks: BackgroundTasks) -> int:
+            tasks.add_task(int)
+            return a
 
-            @app.get("/traced/{a}", dependencies=[Depends(dependency)])
-            async def traced(a: int, tasks: BackgroundTasks) -> int:
-                tasks.add_task(int)
-                return a
+        app.state.side, app.state.exporter = side, exporter
+        return app
 
-            app.state.side, app.state.exporter = side, exporter
-            return app
+    def note(app):
+        for span in app.state.exporter.get_finished_spans():
+            varying = ("port", "server.", "client.", "network.", "code.")
+            attributes = {
+                k: v for k, v in span.attributes.items() if not any(x in k for x in varying)
+            }
+            app.state.side.log(span.name, str(span.kind), repr(sorted(attributes.items())))
+        app.state.exporter.clear()
 
-        def note(app):
-            for span in app.state.exporter.get_finished_spans():
-                varying = ("port", "server.", "client.", "network.", "code.")
-                attributes = {
-                    k: v for k, v in span.attributes.items() if not any(x in k for x in varying)
-                }
-                app.state.side.log(span.name, str(span.kind), repr(sorted(attributes.items())))
-            app.state.exporter.clear()
-
-        steps = []
-        for path in ("/traced/5", "/traced/x", "/json", "/fail", "/refuse", "/none"):
-            steps += [get(path), note]
-        conform(make, *steps)
+    steps = []
+    for path in ("/traced/5", "/traced/x", "/json", "/fail", "/refuse", "/none"):
+        steps += [get(path), note]
+    conform(make, *steps)

@@ -73,7 +73,7 @@ def test_methods_and_405(conform, path):
 
 
 def test_head_and_options_are_answered_by_their_own_routes_alone(conform):
-    """B24, B25: a GET of FastAPI answers no HEAD; a Route of Starlette does."""
+    """B24, B25, A13: a GET of FastAPI answers no HEAD; a Route of Starlette does."""
 
     async def starlette(request):
         return PlainTextResponse("starlette")
@@ -619,8 +619,7 @@ def test_a_frontend_comes_last(conform, tmp_path):
 
     def make(side):
         app = side.FastAPI()
-        if hasattr(app, "frontend"):
-            app.frontend("/", directory=str(tmp_path))
+        app.frontend("/", directory=str(tmp_path))
         app.get("/items")(answering("items"))
         app.get("/api/{a}")(answering("api"))
         return app

@@ -22,15 +22,11 @@ from fastapi import (
     WebSocketException,
 )
 from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
 from .requests import get, post, post_form, socket
-
-try:
-    from fastapi.sse import EventSourceResponse, ServerSentEvent
-except ImportError:
-    EventSourceResponse = ServerSentEvent = None
 
 
 class Item(BaseModel):
@@ -194,14 +190,12 @@ def test_items_of_a_declared_type(conform):
         app.get("/failing")(failing)
         app.get("/few", response_model_exclude_none=True, response_model_by_alias=False)(items)
         app.get("/numbers")(numbers)
-        if EventSourceResponse is not None:
-            app.get("/events/items", response_class=EventSourceResponse)(items)
-            app.get("/events/numbers", response_class=EventSourceResponse)(numbers)
+        app.get("/events/items", response_class=EventSourceResponse)(items)
+        app.get("/events/numbers", response_class=EventSourceResponse)(numbers)
         return app
 
     conform(make, *[get(path) for path in ("/items", "/failing", "/few", "/numbers")])
-    if EventSourceResponse is not None:
-        conform(make, get("/events/items"), get("/events/numbers"))
+    conform(make, get("/events/items"), get("/events/numbers"))
 
 
 def test_what_other_tasks_do_between_two_items(conform):
@@ -226,72 +220,71 @@ def test_what_other_tasks_do_between_two_items(conform):
     conform(make, get("/lines"))
 
 
-if EventSourceResponse is not None:
+def test_all_fields_of_server_sent_events(conform):
+    """Comments and data of several lines, data of every kind, and events without any field."""
 
-    def test_all_fields_of_server_sent_events(conform):
-        """Comments and data of several lines, data of every kind, and events without any field."""
+    class Own(ServerSentEvent):
+        pass
 
-        class Own(ServerSentEvent):
-            pass
+    events = [
+        {},
+        {"comment": "one"},
+        {"comment": "one\ntwo\r\nthree\rfour\n"},
+        {"event": "é", "id": "", "retry": 0},
+        {"id": "1", "retry": 10**30},
+        {"raw_data": ""},
+        {"raw_data": "a\n\nb\r\r\nc"},
+        {"data": ""},
+        {"data": "line\nline é"},
+        {"data": {"a": [1, 2.5, float("nan")], "_sa": 1}, "event": "e"},
+        {"data": Item(name="é")},
+        {"data": [Item(name="a")]},
+        {"data": Decimal("1.10")},
+        {"data": False},
+    ]
 
-        events = [
-            {},
-            {"comment": "one"},
-            {"comment": "one\ntwo\r\nthree\rfour\n"},
-            {"event": "é", "id": "", "retry": 0},
-            {"id": "1", "retry": 10**30},
-            {"raw_data": ""},
-            {"raw_data": "a\n\nb\r\r\nc"},
-            {"data": ""},
-            {"data": "line\nline é"},
-            {"data": {"a": [1, 2.5, float("nan")], "_sa": 1}, "event": "e"},
-            {"data": Item(name="é")},
-            {"data": [Item(name="a")]},
-            {"data": Decimal("1.10")},
-            {"data": False},
-        ]
+    def make(side):
+        app = side.FastAPI()
 
-        def make(side):
-            app = side.FastAPI()
+        @app.get("/async", response_class=EventSourceResponse)
+        async def asynchronous():
+            for fields in events:
+                yield ServerSentEvent(**fields)
 
-            @app.get("/async", response_class=EventSourceResponse)
-            async def asynchronous():
-                for fields in events:
-                    yield ServerSentEvent(**fields)
+        @app.get("/sync", response_class=EventSourceResponse)
+        def sync() -> Iterable[Any]:
+            for fields in events:
+                yield Own(**fields)
+                yield fields
 
-            @app.get("/sync", response_class=EventSourceResponse)
-            def sync() -> Iterable[Any]:
-                for fields in events:
-                    yield Own(**fields)
-                    yield fields
+        @app.get("/values", response_class=EventSourceResponse)
+        async def kinds():
+            async for value in asynchronous_values():
+                yield value
 
-            @app.get("/values", response_class=EventSourceResponse)
-            async def kinds():
-                async for value in asynchronous_values():
-                    yield value
+        return app
 
-            return app
+    conform(make, get("/async"), get("/sync"), get("/values"))
 
-        conform(make, get("/async"), get("/sync"), get("/values"))
 
-    def test_server_sent_events(conform):
-        """E72."""
+def test_server_sent_events(conform):
+    """E72."""
 
-        def make(side):
-            app = side.FastAPI()
+    def make(side):
+        app = side.FastAPI()
 
-            @app.get("/async", response_class=EventSourceResponse)
-            async def asynchronous() -> AsyncIterable[Item]:
-                yield Item(name="a")
+        @app.get("/async", response_class=EventSourceResponse)
+        async def asynchronous() -> AsyncIterable[Item]:
+            yield Item(name="a")
 
-            @app.get("/sync", response_class=EventSourceResponse)
-            def sync():
-                yield "text"
-                yield ServerSentEvent(data={"a": 1}, event="e", id="1", retry=5, comment="c")
+        @app.get("/sync", response_class=EventSourceResponse)
+        def sync():
+            yield "text"
+            yield ServerSentEvent(data={"a": 1}, event="e", id="1", retry=5, comment="c")
 
-            return app
+        return app
 
-        conform(make, get("/async"), get("/sync"), get("/async", method="HEAD"))
+    conform(make, get("/async"), get("/sync"), get("/async", method="HEAD"))
 
 
 def test_files(conform, tmp_path):

@@ -18,12 +18,8 @@ from fastapi import Form, UploadFile
 from starlette.formparsers import FormParser, MultiPartParser
 
 from hyperfastapi import plans
-from hyperfastapi._fastapi import forms
 from hyperfastapi.testing import ThreadServer
 
-pytestmark = pytest.mark.skipif(
-    forms.problem() is not None, reason="forms are FastAPI's with this python-multipart"
-)
 HEAD = (
     b"POST / HTTP/1.1\r\nhost: a\r\ncontent-type: multipart/form-data; boundary=B\r\n"
     b"content-length: %d\r\n\r\n"
@@ -135,8 +131,6 @@ def test_a_spool_size_that_is_set_later_counts(
 
 
 def test_limits_that_are_changed_later_count(app: fastapi.FastAPI) -> None:
-    if not hasattr(app.router, "form_limits"):
-        pytest.skip("this FastAPI has no form_limits")
     limits: Any = app.router.form_limits
     head = (
         b"POST /fields HTTP/1.1\r\nhost: a\r\ncontent-length: 7\r\n"

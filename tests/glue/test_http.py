@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conftest import Response, Running, plain, respond, run
 
 Errors = Callable[[], list[str]]
@@ -258,7 +259,7 @@ def test_a_large_body_comes_in_parts_and_whole() -> None:
 
 
 def test_reading_pauses_while_the_application_does_not_read(kind: str) -> None:
-    """What the server takes in advance is bounded: the client's writes come to a stop."""
+    """D68: what the server takes in advance is bounded: the client's writes come to a stop."""
     proceed: list[asyncio.Event] = []
     sent = 0
 

@@ -27,6 +27,7 @@ def kind(request: pytest.FixtureRequest) -> type[fastapi.FastAPI]:
 
 
 def test_what_escapes_is_raised_in_the_test(kind: type[fastapi.FastAPI]) -> None:
+    """I123."""
     app = kind()
 
     @app.get("/")
@@ -58,6 +59,7 @@ def test_what_escapes_can_be_seen_as_a_client_sees_it(kind: type[fastapi.FastAPI
 def test_background_tasks_and_teardown_are_over_when_the_call_returns(
     kind: type[fastapi.FastAPI],
 ) -> None:
+    """I123."""
     app, seen = kind(), []
 
     def sync() -> Iterator[None]:
@@ -99,6 +101,7 @@ def test_a_failing_background_task_is_raised_too(kind: type[fastapi.FastAPI]) ->
 
 
 def test_a_client_that_is_entered_has_a_lifespan_and_one_loop(kind: type[fastapi.FastAPI]) -> None:
+    """I123."""
     loops: list[Any] = []
 
     @contextlib.asynccontextmanager

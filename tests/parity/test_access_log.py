@@ -40,7 +40,7 @@ def lines_of(caplog, make, script):
      "/~u/!$&'()*", "/%0A", "/a;b=c", "/?%E9", "/%22"],
 )  # fmt: skip
 def test_a_request_is_one_line(caplog, target):
-    """Client, method, path as it is quoted again, version, status and phrase."""
+    """I122: client, method, path as it is quoted again, version, status and phrase."""
 
     def script(wire):
         for method in ("GET", "POST"):
@@ -106,6 +106,7 @@ class Told(logging.Handler):
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_the_line_is_there_while_the_response_still_goes_on(server, caplog):
+    """I122."""
     told = Told()
     logger = logging.getLogger(f"{server}.access")
 

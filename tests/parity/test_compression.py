@@ -75,6 +75,7 @@ def asking(*requests):
 
 
 def test_from_how_many_bytes_on_a_body_is_packed(parity, tmp_path):
+    """H110."""
     sizes = (0, 1, 499, 500, 501, LARGE - 1, LARGE, LARGE + 1, 5 * LARGE)
     requests = [get(f"/sized?size={size}", *more) for size in sizes for more in ([], [GZIP])]
     parity(compressing(tmp_path), asking(*requests))
@@ -88,7 +89,7 @@ def test_from_how_many_bytes_on_a_body_is_packed(parity, tmp_path):
      "text/event-stream", "application/json", "application/octet-stream"],
 )  # fmt: skip
 def test_what_is_packed_already_is_left_alone(parity, tmp_path, kind):
-    """By its type, or by a Content-Encoding of its own; events are not held up."""
+    """H110: by its type, or by a Content-Encoding of its own; events are not held up."""
     target = f"/sized?size=1000&kind={kind}"
     requests = [get(target, GZIP), get(target), get("/encoded", GZIP), get("/encoded")]
     parity(compressing(tmp_path), asking(*requests))
@@ -111,7 +112,7 @@ def test_parts_of_files_are_left_alone(parity, tmp_path):
 
 @pytest.mark.parametrize("size", [1, 600, LARGE])
 def test_each_piece_of_a_stream_leaves_at_once(parity, tmp_path, size):
-    """A piece can be unpacked when it is there, without those after it."""
+    """H110: a piece can be unpacked when it is there, without those after it."""
     request = get(f"/stream?size={size}", GZIP)
     outcome = parity(compressing(tmp_path), asking(request, get(f"/stream?size={size}")))
     first = outcome.wire.partition(b"\r\n\r\n")[2]

@@ -60,7 +60,7 @@ def wait_until_client_has_left():
 @pytest.mark.parametrize("kind", ["async", "sync"])
 @pytest.mark.parametrize("takes_request", [False, True])
 def test_a_handler_is_not_cancelled(parity, kind, takes_request):
-    """It ends, its answer is dropped without an error, then come background tasks and teardown."""
+    """I111: it ends, its answer is dropped, then come background tasks and teardown."""
 
     def make(seen):
         app = application(seen)
@@ -97,7 +97,7 @@ def test_a_handler_is_not_cancelled(parity, kind, takes_request):
 
 
 def test_a_handler_that_looks_sees_it(parity):
-    """`is_disconnected()` is false while the client is there, then true, and stays so."""
+    """I111: `is_disconnected()` is false while the client is there, then true, and stays so."""
 
     def make(seen):
         app = application(seen)
@@ -117,7 +117,7 @@ def test_a_handler_that_looks_sees_it(parity):
 
 
 def test_a_handler_that_receives_is_told(parity):
-    """`receive()` gives the body, then waits for the departure, and goes on saying so."""
+    """I115: `receive()` gives the body, then waits for the departure, and goes on saying so."""
 
     def make(seen):
         app = application(seen)
@@ -228,7 +228,7 @@ def test_half_a_body_that_a_parameter_takes_calls_nobody(parity, kind):
 
 
 def test_an_iterator_of_a_stream_that_was_cut_is_left_to_its_owner(parity):
-    """A `def` generator is not closed in the middle of a step: its end comes when it is let go."""
+    """I113: a `def` generator is not closed meanwhile: its end comes when it is let go."""
 
     def make(seen):
         app = fastapi.FastAPI()

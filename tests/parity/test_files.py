@@ -89,20 +89,21 @@ ESCAPES = [
 @pytest.mark.parametrize("html", [False, True])
 @pytest.mark.parametrize("paths", [PATHS, ESCAPES], ids=["paths", "escapes"])
 def test_a_directory_is_served_and_nothing_beside_it(parity, directory, html, paths):
-    """Dots, NULs, names too long and links that lead out of it are a 404."""
+    """F87: dots, NULs, names too long and links that lead out of it are a 404."""
     requests = [get(f"/static{path}") for path in paths]
     outcome = parity(serving(directory, html=html), asking(*requests))
     assert b"secret" not in outcome.wire.replace(b"secret.txt", b"")
 
 
 def test_links_that_lead_elsewhere_are_followed_when_asked_for(parity, directory):
+    """F87."""
     requests = [get(f"/static{path}") for path in ("/out.txt", "/in.txt", "/../secret.txt")]
     outcome = parity(serving(directory, follow_symlink=True), asking(*requests))
     assert outcome.wire.count(b"\r\n\r\nsecret") == 1
 
 
 def test_a_directory_takes_get_and_head_alone(parity, directory):
-    """Anything else is a 405 that says so; the body of HEAD stays away, its length does not."""
+    """F87: anything else is a 405 that says so; the answer to HEAD has a length and no body."""
     methods = ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
     targets = ["/static/text.txt", "/static/none", "/static/dir"]
     requests = [get(target, method=method) for target in targets for method in methods]
@@ -113,7 +114,7 @@ def test_a_directory_takes_get_and_head_alone(parity, directory):
 
 
 def test_what_the_system_refuses_is_a_401(parity, directory, monkeypatch):
-    """As a directory that the server may not read."""
+    """F87: as a directory that the server may not read."""
 
     def refuse(self, path):
         raise PermissionError(path)
@@ -164,7 +165,7 @@ CONDITIONS = [
 
 
 def test_what_the_client_has_is_not_sent_again(parity, directory):
-    """If-None-Match goes before If-Modified-Since; a 304 keeps the fields that RFC 9110 names."""
+    """F84: If-None-Match goes before If-Modified-Since; a 304 keeps what RFC 9110 15.4.5 names."""
     tag = etag(directory / "text.txt")
     requests = [
         get("/static/text.txt", *[line.replace("ETAG", tag) for line in lines], method=method)
@@ -214,6 +215,7 @@ def of_files(directory: Path):
 
 
 def test_the_fields_of_a_file_and_their_order(parity, directory):
+    """F81."""
     outcome = parity(of_files(directory), asking(get("/named?name=a.txt")))
     head = outcome.wire.partition(b"\r\n\r\n")[0]
     assert head.split(b"\r\n") == [
@@ -225,7 +227,7 @@ def test_the_fields_of_a_file_and_their_order(parity, directory):
 
 
 def test_names_of_files(parity, directory):
-    """RFC 6266: what is beyond ASCII, or would have to be quoted, is percent-encoded."""
+    """F85: RFC 6266: what is beyond ASCII, or would have to be quoted, is percent-encoded."""
     names = [
         "a.txt",
         "a%20b.txt",
@@ -274,7 +276,7 @@ def without_boundaries(wire: bytes) -> bytes:
 
 @pytest.mark.parametrize("path", ["/data", "/static/data"])
 def test_a_part_of_a_file(parity, directory, path):
-    """One range is a 206 with `content-range` last; one beyond the end a 416."""
+    """F82: one range is a 206 with `content-range` last; one beyond the end a 416."""
     requests = [
         get(path, f"range: {value}", method=method)
         for value in RANGES
@@ -289,7 +291,7 @@ def test_a_part_of_a_file(parity, directory, path):
 
 @pytest.mark.parametrize("path", ["/data", "/static/data"])
 def test_several_parts_of_a_file(parity, directory, path):
-    """RFC 9110 14.6: sorted and merged, between boundaries; more than 100 are the whole file."""
+    """F82: RFC 9110 14.6: sorted and merged, between boundaries; over 100 are the whole file."""
     requests = [
         get(path, f"range: {value}", method=method)
         for value in SEVERAL
@@ -306,7 +308,7 @@ def test_several_parts_of_a_file(parity, directory, path):
 
 
 def test_middleware_that_reads_a_response_finds_the_bytes_of_a_file(parity, directory):
-    """In `body_iterator` and in the messages: nothing else stands for them."""
+    """F86: in `body_iterator` and in the messages: nothing else stands for them."""
 
     class Measuring:
         def __init__(self, app, seen):
@@ -337,7 +339,7 @@ def test_middleware_that_reads_a_response_finds_the_bytes_of_a_file(parity, dire
 
 
 def test_ranges_are_ignored_where_they_make_no_sense(parity, directory):
-    """Another status than 200, another method than GET and HEAD, If-Range of another state."""
+    """F83: another status than 200, another method than GET and HEAD, If-Range of another state."""
     tag = etag(directory / "data")
     conditions = [
         tag,

@@ -48,7 +48,7 @@ def make(seen):
 
 @pytest.mark.parametrize("lines", FIELDS.values(), ids=FIELDS)
 def test_the_client_and_the_scheme_are_those_that_the_proxy_names(parity, lines):
-    """The rightmost address that is no proxy's of ours; with port 0 where none is named."""
+    """I121: the rightmost address that is no proxy's of ours; with port 0 where none is named."""
     outcome = parity(make, get("/", *lines), proxy_headers=True, only_plain="its scheme")
     if lines == FIELDS["both"]:
         assert outcome.wire.endswith(b'["https://example.org/","203.0.113.7","example.org",true]')
@@ -56,6 +56,7 @@ def test_the_client_and_the_scheme_are_those_that_the_proxy_names(parity, lines)
 
 @pytest.mark.parametrize("lines", FIELDS.values(), ids=FIELDS)
 def test_the_scheme_of_a_websocket_is_ws_or_wss(parity, lines):
+    """I121."""
     request = HANDSHAKE[:-2] + "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n"
 
     def script(wire):

@@ -10,43 +10,51 @@ LENGTH_2 = [(b"content-length", b"2")]
 
 
 def test_headers_follow_date_and_server_in_the_applications_order_and_lower_case(parity):
+    """A1."""
     headers = [(b"X-Up", b"Value"), (b"content-length", b"2"), (b"Content-Type", b"text/plain")]
     outcome = parity(answering(b"ok", headers=headers), get())
     assert b"\r\nx-up: Value\r\ncontent-length: 2\r\ncontent-type: text/plain\r\n" in outcome.wire
 
 
 def test_repeated_headers_are_neither_merged_nor_dropped(parity):
+    """A3."""
     headers = [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2"), *LENGTH_2]
     assert parity(answering(b"ok", headers=headers), get()).wire.count(b"set-cookie") == 2
 
 
 def test_date_and_server_of_the_application_stand_beside_the_servers_own(parity):
+    """A7."""
     headers = [(b"date", b"never"), (b"server", b"mine"), *LENGTH_2]
     assert parity(answering(b"ok", headers=headers), get()).wire.count(b"date: *") == 2
 
 
 @pytest.mark.parametrize("status", [200, 201, 299, 404, 413, 416, 418, 422, 499, 500, 599])
 def test_the_reason_phrase_is_pythons_and_unknown_codes_have_none(parity, status):
+    """A8."""
     parity(answering(b"ok", status=status, headers=LENGTH_2), get())
 
 
 @pytest.mark.parametrize("status", [204, 304])
 def test_no_content_has_neither_body_nor_framing(parity, status):
+    """A6."""
     headers = [(b"content-type", b"application/json")]
     outcome = parity(answering(b"", status=status, headers=headers), get())
     assert b"content-type" in outcome.wire and b"transfer-encoding" not in outcome.wire
 
 
 def test_without_a_length_each_message_is_a_chunk_and_empty_ones_are_none(parity):
+    """A10."""
     outcome = parity(answering(b"one", b"", b"three", b""), get())
     assert outcome.wire.endswith(b"3\r\none\r\n5\r\nthree\r\n0\r\n\r\n")
 
 
 def test_one_message_without_a_length_is_chunked_too(parity):
+    """A10."""
     assert parity(answering(b"one"), get()).wire.endswith(b"\r\n\r\n3\r\none\r\n0\r\n\r\n")
 
 
 def test_head_gets_the_headers_of_get_and_no_body(parity):
+    """A13."""
     outcome = parity(answering(b"ok", headers=LENGTH_2), get(method="HEAD"))
     assert b"content-length: 2" in outcome.wire and outcome.wire.endswith(b"\r\n\r\n")
 
@@ -111,6 +119,8 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
     ],
 )
 def test_misuse_is_raised_logged_and_never_ends_a_message_cleanly(parity, messages):
+    """A11, A12."""
+
     def script(wire):
         wire.send(get())
         return wire.rest()
@@ -119,11 +129,14 @@ def test_misuse_is_raised_logged_and_never_ends_a_message_cleanly(parity, messag
 
 
 def test_latin_1_passes_in_header_values(parity):
+    """A12."""
     headers = [(b"x-name", "Müller".encode("latin-1")), *LENGTH_2]
     parity(answering(b"ok", headers=headers), get())
 
 
 def test_an_exception_before_the_start_is_a_500_that_closes(parity):
+    """A17."""
+
     def make(seen):
         async def app(scope, receive, send):
             raise ValueError("no")
@@ -140,6 +153,8 @@ def test_an_exception_before_the_start_is_a_500_that_closes(parity):
 
 
 def test_an_exception_in_a_stream_cuts_it_without_a_last_chunk(parity):
+    """A16."""
+
     def make(seen):
         async def app(scope, receive, send):
             await send(START)
@@ -172,6 +187,8 @@ def test_an_application_that_returns_something_is_logged_and_the_connection_clos
 
 
 def test_a_failing_background_task_closes_behind_a_full_response(parity):
+    """G92."""
+
     def make(seen):
         async def app(scope, receive, send):
             await send({**START, "headers": LENGTH_2})
@@ -189,6 +206,8 @@ def test_a_failing_background_task_closes_behind_a_full_response(parity):
 
 
 def test_work_after_the_response_does_not_hold_up_the_next_request(parity):
+    """A21."""
+
     def make(seen):
         released = asyncio.Event()
 
@@ -213,6 +232,8 @@ def test_work_after_the_response_does_not_hold_up_the_next_request(parity):
 
 
 def test_pipelined_requests_are_answered_in_order_one_after_another(parity):
+    """A21."""
+
     def make(seen):
         async def app(scope, receive, send):
             seen.append(("begin", scope["path"]))
@@ -232,6 +253,8 @@ def test_pipelined_requests_are_answered_in_order_one_after_another(parity):
 
 
 def test_continue_is_sent_when_the_application_first_reads(parity):
+    """A15."""
+
     def make(seen):
         async def app(scope, receive, send):
             seen.append(await read_body(receive))
@@ -251,6 +274,8 @@ def test_continue_is_sent_when_the_application_first_reads(parity):
 
 
 def test_a_body_that_nobody_reads_leaves_the_connection_usable(parity):
+    """D68."""
+
     def script(wire):
         wire.send(post(b"x" * 100_000))
         first = wire.response()

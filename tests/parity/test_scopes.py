@@ -49,6 +49,8 @@ def test_root_path_is_put_before_path_and_raw_path(parity, path):
 
 
 def test_the_disconnect_event_comes_after_the_response(parity):
+    """I115."""
+
     def make(seen):
         async def app(scope, receive, send):
             seen.append(await receive())
@@ -77,6 +79,7 @@ def test_the_whole_small_body_comes_in_one_event(parity):
 
 
 def test_a_client_that_leaves_is_seen_by_who_waits_and_sends_are_dropped(parity):
+    """I111."""
     entered = threading.Event()
 
     def make(seen):
@@ -108,6 +111,8 @@ def test_a_client_that_leaves_is_seen_by_who_waits_and_sends_are_dropped(parity)
 
 
 def test_state_of_the_lifespan_is_copied_for_each_request(parity):
+    """H104."""
+
     def make(seen):
         async def app(scope, receive, send):
             if scope["type"] == "lifespan":

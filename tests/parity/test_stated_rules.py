@@ -19,13 +19,13 @@ def everything(request: bytes):
 
 
 def test_http_1_0_is_answered_as_1_0_and_closed(ours):
-    """RFC 9112 2.6: a version that the client knows."""
+    """A14: RFC 9112 2.6: a version that the client knows."""
     wire = ours(OK, everything(get(version="1.0")), only_http1="HTTP/1.0").wire
     assert wire.startswith(b"HTTP/1.0 200 OK\r\n") and b"connection: close" in wire
 
 
 def test_http_1_0_keeps_the_connection_when_it_asks_to(ours):
-    """RFC 9112 C.2.2: keep-alive has to be asked for and confirmed."""
+    """A14: RFC 9112 C.2.2: keep-alive has to be asked for and confirmed."""
 
     def script(wire):
         request = get("/", "connection: keep-alive", version="1.0")
@@ -39,7 +39,7 @@ def test_http_1_0_keeps_the_connection_when_it_asks_to(ours):
 
 
 def test_http_1_0_is_never_sent_chunks(ours):
-    """RFC 9112 6.1: the end of the connection ends the body."""
+    """A14: RFC 9112 6.1: the end of the connection ends the body."""
     request = everything(get(version="1.0"))
     wire = ours(answering(b"one", b"two"), request, only_http1="HTTP/1.0").wire
     assert wire.endswith(b"\r\n\r\nonetwo") and b"chunked" not in wire
@@ -72,7 +72,7 @@ REFUSED_EVERYWHERE = {
 
 @pytest.mark.parametrize("request_", REFUSED_ON_HTTP1.values(), ids=REFUSED_ON_HTTP1)
 def test_what_two_parsers_could_read_in_two_ways_is_refused_and_closed(ours, request_):
-    """RFC 9112 11.2: request smuggling lives on leniency."""
+    """A18, A19: RFC 9112 11.2: request smuggling lives on leniency."""
     reason = "its framing; what HTTP/2 has of it is a fault of the stream (RFC 9113 8.1.1)"
     wire = ours(lambda seen: _reading(seen), everything(request_), only_http1=reason).wire
     assert wire.startswith(b"HTTP/1.1 400 ") and wire.count(b"HTTP/1.1") == 1
@@ -80,7 +80,7 @@ def test_what_two_parsers_could_read_in_two_ways_is_refused_and_closed(ours, req
 
 @pytest.mark.parametrize("request_", REFUSED_EVERYWHERE.values(), ids=REFUSED_EVERYWHERE)
 def test_what_is_no_field_is_refused_and_closed(ours, request_):
-    """RFC 9110 5.1, 5.5."""
+    """A18: RFC 9110 5.1, 5.5."""
     wire = ours(lambda seen: _reading(seen), everything(request_)).wire
     assert wire.startswith(b"HTTP/1.1 400 ") and wire.count(b"HTTP/1.1") == 1
 
@@ -107,19 +107,19 @@ def _reading(seen):
 def test_what_is_too_much_or_unknown_is_refused_with_its_own_status(
     ours, request_, status, only_http1
 ):
-    """RFC 9110 15: each has a status of its own; all are closed behind."""
+    """A22: RFC 9110 15: each has a status of its own; all are closed behind."""
     wire = ours(OK, everything(request_), only_http1=only_http1).wire
     assert wire.startswith(b"HTTP/1.1 %d " % status)
 
 
 def test_any_token_is_a_method(ours):
-    """RFC 9110 9.1: the application decides which methods it knows."""
+    """A18: RFC 9110 9.1: the application decides which methods it knows."""
     made = answering(b"ok", headers=[(b"content-length", b"2")], note=lambda s: s["method"])
     assert ours(made, get(method="BREW")).seen == ["BREW"]
 
 
 def test_white_space_around_values_is_no_part_of_them(ours):
-    """RFC 9110 5.5."""
+    """A20: RFC 9110 5.5."""
     made = answering(
         b"ok", headers=[(b"content-length", b"2")], note=lambda s: dict(s["headers"])[b"x-a"]
     )
@@ -127,7 +127,7 @@ def test_white_space_around_values_is_no_part_of_them(ours):
 
 
 def test_the_authority_of_an_absolute_target_replaces_host(ours):
-    """RFC 9112 3.2.2."""
+    """B32: RFC 9112 3.2.2."""
     made = answering(
         b"ok",
         headers=[(b"content-length", b"2")],
@@ -138,7 +138,7 @@ def test_the_authority_of_an_absolute_target_replaces_host(ours):
 
 
 def test_urls_are_built_of_the_authority_of_an_absolute_target(ours):
-    """RFC 9112 3.2.2, in a FastAPI application: its URLs and its redirects."""
+    """B32: RFC 9112 3.2.2, in a FastAPI application: its URLs and its redirects."""
 
     def make(seen):
         app = FastAPI()
@@ -161,7 +161,7 @@ def test_urls_are_built_of_the_authority_of_an_absolute_target(ours):
 
 
 def test_an_expectation_that_was_never_answered_closes_the_connection(ours):
-    """Whether the body still comes is the client's choice: what follows can be read two ways."""
+    """A15: the body may still come or not: what follows could be read in two ways."""
     request = get("/", "content-length: 4", "expect: 100-continue", method="POST")
     wire = ours(OK, everything(request)).wire
     assert wire.startswith(b"HTTP/1.1 200 OK\r\n") and b"connection: close" in wire

@@ -13,13 +13,9 @@ import fastapi
 import pytest
 from fastapi import BackgroundTasks, Depends, Request
 from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.sse import EventSourceResponse
 
 from .applications import get, post
-
-try:
-    from fastapi.sse import EventSourceResponse
-except ImportError:
-    EventSourceResponse = None
 
 CONNECTION_VARIABLE = contextvars.ContextVar("variable", default="unset")
 
@@ -203,8 +199,6 @@ def test_sync_iterators_stop(parity):
 @pytest.mark.parametrize("path", ["/lines", "/raw", "/events"])
 def test_endpoints_that_yield_are_cancelled(parity, path):
     """E72, I112."""
-    if path == "/events" and EventSourceResponse is None:
-        pytest.skip("this release of FastAPI has no server-sent events")
 
     def make(seen):
         # Slow, so that it is the generator that waits when the client leaves.
@@ -220,19 +214,16 @@ def test_endpoints_that_yield_are_cancelled(parity, path):
             async for piece in numbers(seen, pause=0.05):
                 yield piece
 
-        if EventSourceResponse is not None:
-
-            @app.get("/events", response_class=EventSourceResponse)
-            async def events():
-                async for piece in numbers(seen, pause=0.05):
-                    yield piece
+        @app.get("/events", response_class=EventSourceResponse)
+        async def events():
+            async for piece in numbers(seen, pause=0.05):
+                yield piece
 
         return app
 
     parity(make, leaving(expected=1, request=get(path)))
 
 
-@pytest.mark.skipif(EventSourceResponse is None, reason="this release of FastAPI has none")
 class TestEvents:
     """E72, I114: server-sent events."""
 
@@ -380,7 +371,7 @@ def test_a_stream_that_fails_is_cut(parity):
 
 
 def test_what_a_stream_sets_in_its_context_stays_there(parity):
-    """H93: it runs in a task of its own, with a copy."""
+    """G93: it runs in a task of its own, with a copy."""
 
     def make(seen):
         app = application(seen)

@@ -47,7 +47,7 @@ CLOSES = {
 @pytest.mark.parametrize("how", CLOSES)
 @pytest.mark.parametrize("method", ["receive_text", "receive_bytes", "receive_json"])
 def test_an_endpoint_that_lets_the_disconnect_pass_is_logged(parity, how, method):
-    """`WebSocketDisconnect` with the client's code and reason; nobody handles it by default."""
+    """I116: `WebSocketDisconnect` with the client's code and reason, which nobody handles."""
     first = {"receive_text": frame(1, b"text"), "receive_bytes": frame(2, b"bytes")}
 
     def make(seen):
@@ -74,7 +74,7 @@ def test_an_endpoint_that_lets_the_disconnect_pass_is_logged(parity, how, method
 
 @pytest.mark.parametrize("method", ["receive_text", "iter_text", "receive"])
 def test_a_client_that_is_lost_is_1005(parity, method):
-    """It has sent no close frame; the iterators end, the methods raise, `receive()` says so."""
+    """I116: it has sent no close frame; iterators end, methods raise, `receive()` says so."""
 
     def make(seen):
         app = application(seen)
@@ -108,7 +108,7 @@ def test_a_client_that_is_lost_is_1005(parity, method):
 
 
 def test_sending_to_a_client_that_is_gone_raises_1006(parity):
-    """`WebSocketDisconnect`, whatever is sent."""
+    """I116: `WebSocketDisconnect`, whatever is sent."""
 
     def make(seen):
         app = application(seen)
@@ -150,7 +150,7 @@ def test_sending_to_a_client_that_is_gone_raises_1006(parity):
 
 
 def test_what_does_not_validate_is_refused_with_1008_and_the_errors(parity):
-    """FastAPI closes before the accept, the list of errors as the reason: a 403 on the wire."""
+    """I118, B40: a close before the accept, with the list of errors for a reason."""
 
     def make(seen):
         app = fastapi.FastAPI()
@@ -189,7 +189,7 @@ def test_a_path_that_nobody_has_is_refused(parity):
 @pytest.mark.parametrize("kind", ["async", "sync"])
 @pytest.mark.parametrize("scope", ["function", "request"])
 def test_dependencies_end_after_the_endpoint(parity, how, kind, scope):
-    """Those with `yield`: with the endpoint's exception if it had one."""
+    """I118: those with `yield`: with the endpoint's exception if it had one."""
 
     def make(seen):
         app = application(seen)

@@ -100,7 +100,7 @@ ACCEPT = ("accept",)
     ids=lambda steps: "-".join(step[0] for step in steps),
 )
 def test_methods_in_each_state(parity, steps):
-    """What is returned and raised, and the two states, step for step; and what is on the wire."""
+    """I116, I117: what is returned and raised, both states, and what is on the wire."""
 
     def script(wire):
         wire.send(HANDSHAKE)

@@ -77,6 +77,7 @@ def test_echo_of_text_and_binary_and_the_clients_close(parity):
 
 
 def test_subprotocol_and_headers_of_the_accept(parity):
+    """I117."""
     accept = {**ACCEPT, "subprotocol": "chat", "headers": [(b"X-Extra", b"yes")]}
     outcome = parity(connecting("receive", accept), talk())
     assert b"sec-websocket-protocol: chat" in outcome.wire.lower()
@@ -94,6 +95,7 @@ def test_close_before_accept_is_403_with_an_empty_body(parity):
 
 
 def test_a_denial_response(parity):
+    """I117."""
     app = connecting(
         "receive",
         {"type": "websocket.http.response.start", "status": 401,

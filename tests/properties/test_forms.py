@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from starlette.formparsers import MultiPartParser
 
 from hyperfastapi import plans
-from hyperfastapi._fastapi import forms
 from tests.differential import Request
 
 from .both import check
@@ -281,7 +280,6 @@ def test_forms_are_read_as_fastapi_reads_them(
     check(lambda kind: make_app(declared, is_async, limits, kind), *asked)
 
 
-@pytest.mark.skipif(forms.problem() is not None, reason="this python-multipart is not known")
 @given(declarations())
 def test_all_that_takes_a_form_is_compiled(declared: list[Field]) -> None:
     try:

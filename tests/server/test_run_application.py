@@ -114,6 +114,7 @@ def test_crash_of_the_import_is_shown_once_with_its_traceback(
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_failed_start_up_is_told_once_and_exits_3(run: Run, directory: Path, workers: str) -> None:
+    """I119."""
     (directory / "main.py").write_text(FAILING_START)
     command = run("main:app", "--workers", workers)
     assert command.wait() == 3
@@ -126,6 +127,7 @@ def test_failed_start_up_is_told_once_and_exits_3(run: Run, directory: Path, wor
 def test_exception_in_a_lifespan_is_shown_once_and_exits_3(
     run: Run, directory: Path, workers: str
 ) -> None:
+    """I119."""
     (directory / "main.py").write_text(CRASHING_FASTAPI)
     command = run("main:app", "--workers", workers)
     assert command.wait() == 3
@@ -133,6 +135,7 @@ def test_exception_in_a_lifespan_is_shown_once_and_exits_3(
 
 
 def test_application_without_lifespan_is_served(serve: Run, directory: Path) -> None:
+    """I119."""
     (directory / "main.py").write_text(WITHOUT_LIFESPAN)
     server = serve("main:app")
     assert get(server.port).status == 204
@@ -143,6 +146,7 @@ def test_application_without_lifespan_is_served(serve: Run, directory: Path) -> 
 def test_application_without_lifespan_is_refused_when_lifespan_is_on(
     run: Run, directory: Path
 ) -> None:
+    """I119."""
     (directory / "main.py").write_text(WITHOUT_LIFESPAN)
     command = run("main:app", "--lifespan", "on")
     assert command.wait() == 3

@@ -46,6 +46,7 @@ def test_idle_connection_is_closed_at_once(serve: Run) -> None:
 
 
 def test_stream_is_told_to_end_and_ends_whole(over: Over) -> None:
+    """I115."""
     server = over.serve("main:app", "--timeout-graceful-shutdown", "none")
     with over.connect(server) as connection:
         connection.request("/stream")
@@ -76,6 +77,7 @@ def test_stream_that_never_looks_is_cut_at_the_bound(over: Over, workers: str) -
 
 @WORKERS
 def test_handler_that_sleeps_is_cancelled_at_the_bound(serve: Run, workers: str) -> None:
+    """H106."""
     server = serve("main:app", *SHORT, "--workers", workers)
     with Connection(server.port) as connection:
         connection.request("/sleep")
@@ -143,6 +145,7 @@ def test_stream_websocket_and_handler_that_all_go_on_do_not_hold_the_exit_togeth
 
 @WORKERS
 def test_second_signal_ends_at_once(serve: Run, workers: str) -> None:
+    """I120."""
     server = serve("main:app", "--timeout-graceful-shutdown", "none", "--workers", workers)
     with Connection(server.port) as connection:
         connection.request("/sleep")

@@ -85,6 +85,7 @@ def test_interrupt_ends_without_a_traceback(serve: Run) -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_interrupt_exits_as_interrupted(serve: Run, workers: str) -> None:
+    """I120."""
     assert serve("main:app", "--workers", workers).stop(signal.SIGINT) == -signal.SIGINT
 
 

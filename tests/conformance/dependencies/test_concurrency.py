@@ -1,7 +1,6 @@
 """Requests side by side: isolation, limits and what a slow one may hold up."""
 
 import asyncio
-import inspect
 import threading
 
 import anyio
@@ -97,60 +96,57 @@ def test_leaving_a_dependency_waits_for_no_thread(conform):
     conform(make, get("/"), get("/released"))
 
 
-if "max_concurrency" in inspect.signature(Depends).parameters:
+@pytest.mark.parametrize("limit", [1, 2])
+@pytest.mark.parametrize("kind", ["async", "sync", "async yield", "sync yield"])
+def test_a_limit_of_concurrent_calls(conform, kind, limit):
+    """G95: no more than so many at a time; with `yield`, until the dependency ends."""
 
-    @pytest.mark.parametrize("limit", [1, 2])
-    @pytest.mark.parametrize("kind", ["async", "sync", "async yield", "sync yield"])
-    def test_a_limit_of_concurrent_calls(conform, kind, limit):
-        """G95: no more than so many at a time; with `yield`, until the dependency ends."""
+    def make(side):
+        app = side.FastAPI()
+        running, most = [], []
 
-        def make(side):
-            app = side.FastAPI()
-            running, most = [], []
+        def enter():
+            running.append(1)
+            most.append(len(running))
 
-            def enter():
-                running.append(1)
-                most.append(len(running))
+        async def asynchronous():
+            enter()
+            await asyncio.sleep(0.002)
+            running.pop()
 
-            async def asynchronous():
-                enter()
-                await asyncio.sleep(0.002)
-                running.pop()
+        def sync():
+            enter()
+            running.pop()
 
-            def sync():
-                enter()
-                running.pop()
+        async def async_yield():
+            enter()
+            yield
+            running.pop()
 
-            async def async_yield():
-                enter()
-                yield
-                running.pop()
+        def sync_yield():
+            enter()
+            yield
+            running.pop()
 
-            def sync_yield():
-                enter()
-                yield
-                running.pop()
+        functions = [asynchronous, sync, async_yield, sync_yield]
+        kinds = ["async", "sync", "async yield", "sync yield"]
+        dependency = Depends(dict(zip(kinds, functions, strict=True))[kind], max_concurrency=limit)
 
-            functions = [asynchronous, sync, async_yield, sync_yield]
-            kinds = ["async", "sync", "async yield", "sync yield"]
-            dependency = Depends(
-                dict(zip(kinds, functions, strict=True))[kind], max_concurrency=limit
-            )
+        @app.get("/work", dependencies=[dependency])
+        async def work():
+            await asyncio.sleep(0.002)
 
-            @app.get("/work", dependencies=[dependency])
-            async def work():
-                await asyncio.sleep(0.002)
+        @app.get("/most")
+        async def within():
+            return [max(most) <= limit, len(most), len(running)]
 
-            @app.get("/most")
-            async def within():
-                return [max(most) <= limit, len(most), len(running)]
+        return app
 
-            return app
+    conform(make, together(*[get("/work")] * 6), get("/most"))
 
-        conform(make, together(*[get("/work")] * 6), get("/most"))
 
-    @pytest.mark.parametrize("value", [0, -1, 1.5, "2"], ids=repr)
-    def test_a_limit_that_is_none(value):
-        """G95: refused by FastAPI itself, when the dependency is declared."""
-        with pytest.raises(ValueError, match="max_concurrency"):
-            Depends(print, max_concurrency=value)
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2"], ids=repr)
+def test_a_limit_that_is_none(value):
+    """G95: refused by FastAPI itself, when the dependency is declared."""
+    with pytest.raises(ValueError, match="max_concurrency"):
+        Depends(print, max_concurrency=value)

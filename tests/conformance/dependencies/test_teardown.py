@@ -211,43 +211,41 @@ def test_a_limit_of_time_that_a_dependency_sets(conform, kind):
     assert outcome.wire.startswith(b"HTTP/1.1 504 " if kind == "async" else b"HTTP/1.1 200 ")
 
 
-if hasattr(asyncio, "timeout"):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_limit_of_asyncios_time_that_a_dependency_sets(conform, kind):
+    """G94: asyncio's time-out leaves a worker thread alone and answers at once."""
 
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_a_limit_of_asyncios_time_that_a_dependency_sets(conform, kind):
-        """G94: asyncio's time-out leaves a worker thread alone and answers at once."""
+    def make(side):
+        app = side.FastAPI()
 
-        def make(side):
-            app = side.FastAPI()
-
-            async def limited():
-                try:
-                    async with asyncio.timeout(0.02):
-                        yield
-                except TimeoutError as error:
-                    side.log("timed out", repr(error))
-                    raise HTTPException(504) from None
-
-            def held():
-                try:
+        async def limited():
+            try:
+                async with asyncio.timeout(0.02):
                     yield
-                except BaseException as error:
-                    side.log("held", type(error).__name__)
-                    raise
+            except TimeoutError as error:
+                side.log("timed out", repr(error))
+                raise HTTPException(504) from None
 
-            async def asynchronous():
-                await asyncio.sleep(10)
+        def held():
+            try:
+                yield
+            except BaseException as error:
+                side.log("held", type(error).__name__)
+                raise
 
-            def sync():
-                time.sleep(0.3)
+        async def asynchronous():
+            await asyncio.sleep(10)
 
-            app.get("/", dependencies=[Depends(limited), Depends(held)])(
-                asynchronous if kind == "async" else sync
-            )
-            return app
+        def sync():
+            time.sleep(0.3)
 
-        outcome, *_ = conform(make, get("/"))
-        assert outcome.wire.startswith(b"HTTP/1.1 504 ")
+        app.get("/", dependencies=[Depends(limited), Depends(held)])(
+            asynchronous if kind == "async" else sync
+        )
+        return app
+
+    outcome, *_ = conform(make, get("/"))
+    assert outcome.wire.startswith(b"HTTP/1.1 504 ")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -65,7 +65,7 @@ CLASSES = {
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_response_class(conform, kind):
-    """E73, E78."""
+    """E73, E78, A9."""
     response_class, value = CLASSES[kind]
     conform(returning(lambda: value, response_class=response_class), *ASK)
 
@@ -148,7 +148,7 @@ def with_cookies():
 
 @pytest.mark.parametrize("kind", own_responses())
 def test_a_returned_response_is_sent_as_it_is(conform, kind):
-    """E78: status and headers of the route do not touch it."""
+    """E78, A2: status and headers of the route do not touch it."""
     conform(returning(own_responses()[kind], status_code=202), *ASK)
 
 
@@ -160,7 +160,7 @@ def test_a_returned_response_is_not_validated(conform, kind):
 
 
 def test_a_returned_response_ignores_what_was_injected(conform):
-    """What was set on the injected Response is lost; its background tasks are kept."""
+    """A4: what was set on the injected Response is lost; its background tasks are kept."""
 
     def make(side):
         app = side.FastAPI()
@@ -196,7 +196,7 @@ def test_the_same_response_object_again_and_again(conform):
 
 
 def test_what_is_set_on_the_injected_response_is_added(conform):
-    """Headers and cookies come after the response's own; duplicates stay; the status wins."""
+    """A3, A5: headers and cookies come after the response's own, all of them; the status wins."""
 
     def make(side):
         app = side.FastAPI()
@@ -238,7 +238,7 @@ CODES = [200, 201, 202, 204, 205, 206, 226, 299, 304, 400, 404, 418, 422, 451, 4
 
 @pytest.mark.parametrize("code", CODES)
 def test_status_code(conform, code):
-    """E79: by the decorator, by the injected Response, by an HTTPException, by a Response."""
+    """E79, A5: by the decorator, by the injected Response, by an HTTPException, by a Response."""
 
     def make(side):
         app = side.FastAPI()
@@ -306,7 +306,7 @@ def test_an_informational_status_has_no_body(conform, code):
 @pytest.mark.parametrize("code", [204, 304])
 @pytest.mark.parametrize("value", [None, {"a": 1}, "text"], ids=repr)
 def test_a_status_without_a_body_keeps_its_content_type(conform, code, value):
-    """E79: the content is dropped, and nothing frames it."""
+    """E79, A6: the content is dropped, and nothing frames it."""
 
     def make(side):
         app = side.FastAPI()
