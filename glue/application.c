@@ -312,23 +312,39 @@ static PyObject *enter_limited(PyObject *run, const struct hfa_plan *plan, PyObj
     return answering;
 }
 
+static bool is_of_websocket(const struct hfa_state *state, PyObject *scope)
+{
+    PyObject *type = PyDict_GetItemWithError(scope, state->str_type); /* borrowed */
+
+    return type != NULL && PyUnicode_Check(type) &&
+           PyUnicode_CompareWithASCIIString(type, "websocket") == 0;
+}
+
+static bool view_of_method(const struct hfa_state *state, PyObject *scope, struct hfa_bytes *view)
+{
+    PyObject *method = PyDict_GetItemWithError(scope, state->str_method); /* borrowed */
+
+    return method != NULL && PyUnicode_Check(method) && view_of_text(method, view);
+}
+
 /* An awaitable: a new reference. NULL with an exception, or without one: FastAPI has to answer, for
  * what *left counts. */
 static PyObject *enter_plan(struct hfa_application *application, PyObject *scope, PyObject *receive,
                             PyObject *send, PyObject *path, uint64_t **left)
 {
-    PyObject *method =
-        PyDict_GetItemWithError(scope, application->state->str_method); /* borrowed */
-    struct hfa_bytes method_view, path_view;
+    bool is_websocket = is_of_websocket(application->state, scope);
+    struct hfa_bytes method_view = WEBSOCKET_METHOD, path_view;
     struct hfa_route_match match;
     PyObject *run = NULL;
 
-    if (method == NULL || !PyUnicode_Check(method) || !view_of_text(method, &method_view) ||
+    if ((!is_websocket && !view_of_method(application->state, scope, &method_view)) ||
         !view_of_text(path, &path_view)) {
         PyErr_Clear();
         return NULL;
     }
     struct hfa_plan *plan = select_plan(application, method_view, path_view, &match, left);
+    if (plan != NULL && plan->is_websocket != is_websocket)
+        return NULL;
     if (plan != NULL) {
         run = hfa_run_enter(application, plan, scope, receive, send, path, &match);
         if (run == NULL || hfa_run_show_route((struct hfa_run *)run) < 0) {
@@ -337,7 +353,7 @@ static PyObject *enter_plan(struct hfa_application *application, PyObject *scope
         }
         if (plan->limiter != NULL)
             run = enter_limited(run, plan, scope, receive, send);
-    } else if (*left == &application->unmatched) {
+    } else if (*left == &application->unmatched && !is_websocket) {
         const struct hfa_unrouted_request request = {&match, method_view, path_view,
                                                      scope,  NULL,        NULL};
         run = enter_unrouted(application, scope, receive, send, &request);
@@ -378,8 +394,6 @@ static PyObject *method_enter(PyObject *self, PyObject *const *args, Py_ssize_t 
         if (answering != NULL || PyErr_Occurred())
             return answering;
     }
-    if (PyDict_Contains(args[0], application->state->str_method) == 0)
-        Py_RETURN_NONE; /* a WebSocket */
     uint64_t *left;
     PyObject *run = enter(application, args[0], args[1], args[2], &left);
     if (run != NULL || PyErr_Occurred())

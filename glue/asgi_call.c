@@ -130,6 +130,23 @@ int hfa_asgi_call_channels(struct hfa_asgi_call *call, PyObject **receive, PyObj
     return *receive == NULL || *send == NULL ? -1 : 0;
 }
 
+static struct hfa_asgi_call *bound_to(const struct hfa_state *state, PyObject *function,
+                                      const PyMethodDef *def)
+{
+    if (!PyCFunction_CheckExact(function) || PyCFunction_GetFunction(function) != def->ml_meth ||
+        !Py_IS_TYPE(PyCFunction_GetSelf(function), state->call_type))
+        return NULL;
+    return (struct hfa_asgi_call *)PyCFunction_GetSelf(function);
+}
+
+struct hfa_asgi_call *hfa_asgi_call_of(const struct hfa_state *state, PyObject *receive,
+                                       PyObject *send)
+{
+    struct hfa_asgi_call *call = bound_to(state, receive, &receive_def);
+
+    return call != NULL && bound_to(state, send, &send_def) == call ? call : NULL;
+}
+
 static int call_application(struct hfa_asgi_call *call)
 {
     PyObject *receive, *send;

@@ -75,6 +75,9 @@ struct hfa_asgi_call *hfa_asgi_call_adopt(struct hfa_server_object *server,
                                           PyObject *coroutine, struct hfa_kept_step *kept);
 /* Its receive() and send(), new references. -1 with an exception. */
 int hfa_asgi_call_channels(struct hfa_asgi_call *call, PyObject **receive, PyObject **send);
+/* The call that both are of, borrowed; NULL: something has taken the place of one. */
+struct hfa_asgi_call *hfa_asgi_call_of(const struct hfa_state *state, PyObject *receive,
+                                       PyObject *send);
 /* The application has returned `result`, or raised `exception` (borrowed, may be NULL). */
 void hfa_asgi_call_finish(struct hfa_asgi_call *call, PyObject *result, PyObject *exception);
 /* It will never end: gives the exchange back. */

@@ -95,6 +95,18 @@ int hfa_run_need_call(struct hfa_run *run)
     return hfa_asgi_call_channels(run->call, &run->receive, &run->send);
 }
 
+/* The direct way to the connection, as long as no middleware stands in it. */
+static int open_channel(struct hfa_run *run)
+{
+    struct hfa_asgi_call *call =
+        hfa_asgi_call_of(run->application->state, run->receive, run->send);
+
+    return call == NULL || call->exchange == NULL
+               ? 0
+               : hfa_websocket_channel_open(call, run->request, run->plan->channel, run->receive,
+                                            run->send);
+}
+
 /* The Request that the application's code sees. */
 int hfa_run_need_request(struct hfa_run *run)
 {
@@ -113,9 +125,7 @@ int hfa_run_need_request(struct hfa_run *run)
         run->body == NULL ? Py_None : run->body,
         run->body == NULL || run->body == run->body_bytes ? Py_False : Py_True,
         has_form ? run->body : Py_None, run->form == NULL ? Py_False : Py_True, NULL);
-    if (run->request != NULL && run->plan->channel != NULL &&
-        hfa_websocket_channel_open(run->call, run->request, run->plan->channel, run->receive,
-                                   run->send) < 0)
+    if (run->request != NULL && run->plan->channel != NULL && open_channel(run) < 0)
         return -1;
     return run->request == NULL ? -1 : hfa_run_show_exits(run);
 }

@@ -366,9 +366,10 @@ static bool read_parts(struct hfa_websocket_channel *channel, PyObject *parts)
 int hfa_websocket_channel_open(struct hfa_asgi_call *call, PyObject *websocket, PyObject *parts,
                                PyObject *receive_function, PyObject *send_function)
 {
+    if (call->channel != NULL)
+        hfa_websocket_channel_end(call->channel); /* the application is called a second time */
     struct hfa_websocket_channel *channel =
         PyObject_GC_New(struct hfa_websocket_channel, call->server->state->channel_type);
-
     if (channel == NULL)
         return -1;
     memset((char *)channel + sizeof(PyObject), 0, sizeof(*channel) - sizeof(PyObject));

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import Annotated, Any
 
 import anyio
+import pytest
 from fastapi import (
     APIRouter,
     Cookie,
@@ -17,8 +18,10 @@ from fastapi import (
     WebSocketDisconnect,
     WebSocketException,
 )
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection
 
 from .requests import get, socket
@@ -409,4 +412,121 @@ def test_endpoints_of_other_kinds(conform):
         socket("/two", closes=False),
         get("/two"),
         get("/callable"),
+    )
+
+
+class Passing:
+    """A pure ASGI middleware that hands on what it gets."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+class Counting(Passing):
+    """Sees every message of both directions; one more header with the accept."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "websocket":
+            await self.app(scope, receive, send)
+            return
+        side = scope["app"].state.side
+
+        async def seen_receive() -> Any:
+            message = await receive()
+            side.log("received", message)
+            return message
+
+        async def seen_send(message: Any) -> None:
+            side.log("sent", message)
+            if message["type"] == "websocket.accept":
+                message["headers"] = [*message["headers"], (b"x-seen", b"yes")]
+            await send(message)
+
+        await self.app(scope, seen_receive, seen_send)
+
+
+@pytest.mark.parametrize(
+    "kind", ["passing", "decorated", "cors", "session", "counting", "two", "mounted"]
+)
+def test_middleware_around_websockets(conform, kind):
+    """It passes them through, or sees each message; dependencies and handlers are as without."""
+
+    def make(side):
+        app = side.FastAPI()
+        app.state.side = side
+        outer = app
+
+        async def dependency(websocket: WebSocket, token: Annotated[str, Header()] = "none"):
+            side.log("enter", states(websocket))
+            try:
+                yield token
+            except Exception as error:
+                side.log("thrown", type(error).__name__)
+                raise
+            finally:
+                side.log("leave", states(websocket))
+
+        @app.exception_handler(KeyError)
+        async def own(websocket: WebSocket, exc: Exception) -> None:
+            side.log("handler", states(websocket), type(websocket) is WebSocket)
+            await websocket.close(4000)
+
+        @app.websocket("/echo/{number}")
+        async def echo(
+            websocket: WebSocket, number: int, token: Annotated[str, Depends(dependency)]
+        ) -> None:
+            side.log(sorted(websocket.scope), websocket.url.path, websocket.path_params)
+            side.log(websocket.scope["route"].path, websocket.scope["endpoint"] is echo)
+            await websocket.accept()
+            await websocket.send_json([number, token, await websocket.receive_text()])
+            for _ in range(2):
+                await websocket.send_text(await websocket.receive_text())
+            if number == 13:
+                raise KeyError(number)
+            await websocket.send_bytes(await websocket.receive_bytes())
+            await tried(side, websocket, "receive_text")
+            if number == 14:
+                raise ValueError("unlucky")
+
+        @app.websocket("/denied")
+        async def denied(websocket: WebSocket) -> None:
+            raise WebSocketException(1008, "no")
+
+        match kind:
+            case "passing" | "counting":
+                app.add_middleware({"passing": Passing, "counting": Counting}[kind])
+            case "cors":
+                app.add_middleware(CORSMiddleware, allow_origins=["*"])
+                app.add_middleware(Passing)
+            case "session":
+                app.add_middleware(SessionMiddleware, secret_key="secret")
+            case "decorated" | "two":
+
+                @app.middleware("http")
+                async def decorated(request: Any, call_next: Any) -> Any:
+                    side.log("never called")
+                    return await call_next(request)
+
+        if kind == "two":
+            app.add_middleware(Counting)
+        if kind == "mounted":
+            outer = side.FastAPI()
+            outer.state.side = side
+            outer.mount("/sub", app)
+        return outer
+
+    prefix = "/sub" if kind == "mounted" else ""
+    messages = ("a", "\N{SNOWMAN}", "c", b"d")
+    conform(
+        make,
+        *(
+            socket(f"{prefix}/echo/{number}", *messages, lines=("token: T",), closes=number != 13)
+            for number in (1, 2, 13, 14)
+        ),
+        socket(f"{prefix}/echo/x", *messages),
+        socket(f"{prefix}/denied"),
+        compiled=kind != "mounted",
     )
