@@ -98,8 +98,7 @@ int hfa_run_need_call(struct hfa_run *run)
 /* The direct way to the connection, as long as no middleware stands in it. */
 static int open_channel(struct hfa_run *run)
 {
-    struct hfa_asgi_call *call =
-        hfa_asgi_call_of(run->application->state, run->receive, run->send);
+    struct hfa_asgi_call *call = hfa_asgi_call_of(run->application->state, run->receive, run->send);
 
     return call == NULL || call->exchange == NULL
                ? 0
