@@ -119,6 +119,64 @@ static PyObject *next_item(struct hfa_pump *pump)
     return iterator;
 }
 
+static int perform_steps(struct hfa_operation *operation, PyObject **result)
+{
+    struct hfa_pump *pump = (struct hfa_pump *)operation->owner;
+    bool is_ready = pump->wait == HFA_PUMP_AWAITS_THE_LAST
+                        ? !hfa_stream_steps_are_running(pump->steps)
+                        : hfa_stream_steps_have_news(pump->steps);
+
+    if (!is_ready)
+        return 0;
+    *result = Py_NewRef(Py_None);
+    return 1;
+}
+
+static const struct hfa_operation_kind operation_steps = {"step", perform_steps};
+
+/* What follows gives outcomes as PyIter_Send() does, of what has to be waited for. */
+
+static PySendResult await_operation(struct hfa_pump *pump, enum hfa_pump_wait wait,
+                                    const struct hfa_operation_kind *kind, PyObject **value)
+{
+    *value = NULL;
+    pump->wait = wait;
+    pump->inner = hfa_operation_new(pump->run->call, kind, (PyObject *)pump, NULL);
+    return pump->inner == NULL ? PYGEN_ERROR : PyIter_Send(pump->inner, Py_None, value);
+}
+
+static PySendResult next_of_steps(struct hfa_pump *pump, PyObject **value)
+{
+    pump->wait = HFA_PUMP_RUNS;
+    switch (hfa_stream_steps_take(pump->steps, value)) {
+    case HFA_STREAM_TAKE_ITEM:
+        pump->wait = HFA_PUMP_AWAITS_ITEM;
+        return PYGEN_RETURN;
+    case HFA_STREAM_TAKE_WAITS:
+        return await_operation(pump, HFA_PUMP_AWAITS_STEPS, &operation_steps, value);
+    case HFA_STREAM_TAKE_END:
+        pump->wait = HFA_PUMP_AWAITS_ITEM;
+        PyErr_SetNone(PyExc_StopAsyncIteration);
+        return PYGEN_ERROR;
+    case HFA_STREAM_TAKE_FAILED:
+        break;
+    }
+    return PYGEN_ERROR;
+}
+
+static PySendResult next_step(struct hfa_pump *pump, PyObject **value)
+{
+    *value = NULL;
+    if (pump->steps != NULL)
+        return next_of_steps(pump, value);
+    pump->wait = HFA_PUMP_RUNS;
+    pump->inner = next_item(pump);
+    if (pump->inner == NULL)
+        return PYGEN_ERROR;
+    pump->wait = HFA_PUMP_AWAITS_ITEM;
+    return PyIter_Send(pump->inner, Py_None, value);
+}
+
 /* Whether others have a turn before the next item. */
 static bool gives_turn(struct hfa_pump *pump)
 {
@@ -131,13 +189,53 @@ static bool gives_turn(struct hfa_pump *pump)
     Py_ssize_t waiting = PyObject_Size(ready);
     if (waiting < 0)
         PyErr_Clear();
-    return waiting != 0;
+    return waiting < 0 || waiting > (Py_ssize_t)pump->run->server->pump_turns;
+}
+
+static void begin_turn(struct hfa_pump *pump)
+{
+    pump->wait = HFA_PUMP_AWAITS_TURN;
+    pump->run->server->pump_turns++;
+}
+
+static void end_turn(struct hfa_pump *pump)
+{
+    if (pump->wait != HFA_PUMP_AWAITS_TURN)
+        return;
+    pump->wait = HFA_PUMP_RUNS;
+    pump->run->server->pump_turns--;
+}
+
+/* The worker is through that a cancellation has had to wait for: raises that. */
+static void lift_shield(struct hfa_pump *pump)
+{
+    PyObject *shield = pump->shield;
+    PyObject *exception = hfa_take_exception();
+
+    pump->shield = NULL;
+    if (exception == NULL)
+        exception = pump->cancelling;
+    else
+        Py_XDECREF(pump->cancelling);
+    pump->cancelling = NULL;
+    PyObject *lifted = PyObject_CallMethodObjArgs(
+        shield, pump->run->application->state->str___exit__, Py_None, Py_None, Py_None, NULL);
+    Py_DECREF(shield);
+    if (lifted == NULL)
+        Py_DECREF(exception);
+    else
+        hfa_raise_exception(exception);
+    Py_XDECREF(lifted);
 }
 
 static PySendResult end(struct hfa_pump *pump, PyObject **result)
 {
     pump->is_done = true;
     *result = NULL;
+    if (pump->steps != NULL)
+        hfa_stream_steps_stop(pump->steps);
+    if (pump->shield != NULL)
+        lift_shield(pump);
     if (PyErr_Occurred()) {
         put_out_raising(pump);
         return PYGEN_ERROR;
@@ -148,24 +246,25 @@ static PySendResult end(struct hfa_pump *pump, PyObject **result)
     return PYGEN_RETURN;
 }
 
-/* An item has come (taken), or the wait for room is over: sets pump->inner to what has to be
- * waited for next; NULL: a turn, or with an exception. */
-static void decide(struct hfa_pump *pump, PyObject *item)
+/* An item has come, or there is room again; a turn of others is PYGEN_NEXT with None. */
+static PySendResult go_further(struct hfa_pump *pump, enum hfa_pump_wait waited, PyObject *item,
+                               PyObject **value)
 {
-    if (pump->is_full)
-        pump->is_full = false;
-    else if (take(pump, item) < 0)
-        return;
+    *value = NULL;
+    if (waited == HFA_PUMP_AWAITS_STEPS)
+        return next_of_steps(pump, value);
+    if (waited == HFA_PUMP_AWAITS_ITEM && take(pump, item) < 0)
+        return PYGEN_ERROR;
     struct hfa_exchange *exchange = open_exchange(pump);
-    if (exchange != NULL && !hfa_exchange_is_writable(exchange)) {
-        pump->is_full = true;
-        pump->inner = hfa_operation_new(pump->run->call, &operation_room, NULL, NULL);
-        return;
-    }
+    if (exchange != NULL && !hfa_exchange_is_writable(exchange))
+        return await_operation(pump, HFA_PUMP_AWAITS_ROOM, &operation_room, value);
     if (has_held_enough(pump) && put_out(pump) < 0)
-        return;
+        return PYGEN_ERROR;
     if (!gives_turn(pump))
-        pump->inner = next_item(pump);
+        return next_step(pump, value);
+    begin_turn(pump);
+    *value = Py_NewRef(Py_None);
+    return PYGEN_NEXT;
 }
 
 /* What was waited for has been stepped, with this outcome; goes on until something has to wait. */
@@ -174,30 +273,46 @@ static PySendResult go_on(struct hfa_pump *pump, PySendResult outcome, PyObject 
 {
     *result = NULL;
     while (outcome != PYGEN_NEXT) {
-        bool was_item = !pump->is_full;
+        enum hfa_pump_wait waited = pump->wait;
+        pump->wait = HFA_PUMP_RUNS;
         Py_CLEAR(pump->inner);
         if (outcome == PYGEN_ERROR) {
-            if (was_item && PyErr_ExceptionMatches(PyExc_StopAsyncIteration))
+            if (waited == HFA_PUMP_AWAITS_ITEM && PyErr_ExceptionMatches(PyExc_StopAsyncIteration))
                 PyErr_Clear();
             return end(pump, result);
         }
-        decide(pump, value);
-        Py_DECREF(value);
+        PyObject *taken = value;
         value = NULL;
-        if (PyErr_Occurred())
+        if (waited != HFA_PUMP_AWAITS_THE_LAST)
+            outcome = go_further(pump, waited, taken, &value);
+        Py_DECREF(taken);
+        if (waited == HFA_PUMP_AWAITS_THE_LAST)
             return end(pump, result);
-        if (pump->inner == NULL) {
-            *result = Py_NewRef(Py_None);
-            return PYGEN_NEXT;
-        }
-        outcome = PyIter_Send(pump->inner, Py_None, &value);
     }
-    if (!pump->is_full && put_out(pump) < 0) {
+    if (pump->wait != HFA_PUMP_AWAITS_TURN && pump->wait != HFA_PUMP_AWAITS_ROOM &&
+        put_out(pump) < 0) {
         Py_DECREF(value);
         return end(pump, result);
     }
     *result = value;
     return PYGEN_NEXT;
+}
+
+/* A cancellation has come while a worker steps the iterator. AnyIO's waits for workers, asyncio's
+ * own does not: the worker goes on alone. False: the latter, or with an exception. */
+static bool shield_worker(struct hfa_pump *pump, PyObject *exception)
+{
+    if (pump->wait != HFA_PUMP_AWAITS_STEPS || !hfa_stream_steps_are_running(pump->steps))
+        return false;
+    hfa_stream_steps_stop(pump->steps);
+    PyObject *shield = PyObject_CallOneArg(pump->run->application->hooks.shield, exception);
+    if (shield == NULL || shield == Py_None) {
+        Py_XDECREF(shield);
+        return false;
+    }
+    pump->shield = shield;
+    pump->cancelling = Py_NewRef(exception);
+    return true;
 }
 
 /* --- The coroutine ------------------------------------------------------------------------------
@@ -217,7 +332,7 @@ static bool can_step(const struct hfa_pump *pump)
 static PySendResult pump_send(PyObject *self, PyObject *value, PyObject **result)
 {
     struct hfa_pump *pump = (struct hfa_pump *)self;
-    PySendResult outcome = PYGEN_ERROR;
+    PySendResult outcome;
     PyObject *stepped = NULL;
 
     *result = NULL;
@@ -229,17 +344,14 @@ static PySendResult pump_send(PyObject *self, PyObject *value, PyObject **result
     }
     pump->is_new = false;
     pump->is_running = true;
+    end_turn(pump);
     if (pump->inner == NULL) {
         pump->turn_ns = hfa_reactor_update_now(pump->run->server->reactor);
-        pump->inner = next_item(pump);
-        value = Py_None;
-    }
-    if (pump->inner == NULL) {
-        outcome = end(pump, result);
+        outcome = next_step(pump, &stepped);
     } else {
         outcome = PyIter_Send(pump->inner, value, &stepped);
-        outcome = go_on(pump, outcome, stepped, result);
     }
+    outcome = go_on(pump, outcome, stepped, result);
     pump->is_running = false;
     return outcome;
 }
@@ -271,8 +383,14 @@ static PyObject *method_throw(PyObject *self, PyObject *const *args, Py_ssize_t 
         return NULL;
     pump->is_new = false;
     pump->is_running = true;
-    if (pump->inner == NULL) {
-        hfa_await_set_thrown(args, count);
+    end_turn(pump);
+    if (shield_worker(pump, args[0])) {
+        Py_CLEAR(pump->inner);
+        outcome = await_operation(pump, HFA_PUMP_AWAITS_THE_LAST, &operation_steps, &stepped);
+        outcome = go_on(pump, outcome, stepped, &result);
+    } else if (pump->inner == NULL || PyErr_Occurred()) {
+        if (!PyErr_Occurred())
+            hfa_await_set_thrown(args, count);
         outcome = end(pump, &result);
     } else {
         outcome = hfa_await_throw(pump->inner, args, count, &stepped);
@@ -292,6 +410,9 @@ static PyObject *method_close(PyObject *self, PyObject *unused)
     if (!can_step(pump))
         return NULL;
     pump->is_done = true;
+    end_turn(pump);
+    if (pump->steps != NULL)
+        hfa_stream_steps_stop(pump->steps);
     int closed = pump->inner == NULL ? 0 : hfa_await_close(pump->inner);
     Py_CLEAR(pump->inner);
     if (closed < 0)
@@ -323,7 +444,7 @@ static PyObject *get_running(PyObject *self, void *unused)
 static PyObject *get_is_full(PyObject *self, void *unused)
 {
     (void)unused;
-    return PyBool_FromLong(((struct hfa_pump *)self)->is_full);
+    return PyBool_FromLong(((struct hfa_pump *)self)->wait == HFA_PUMP_AWAITS_ROOM);
 }
 
 static PyObject *get_silence(PyObject *self, void *unused)
@@ -344,7 +465,9 @@ static int pump_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(pump->source);
     Py_VISIT(pump->serialize);
     Py_VISIT(pump->inner);
-    return 0;
+    Py_VISIT(pump->shield);
+    Py_VISIT(pump->cancelling);
+    return pump->steps == NULL ? 0 : hfa_stream_steps_traverse(pump->steps, visit, arg);
 }
 
 static int pump_clear(PyObject *self)
@@ -354,6 +477,10 @@ static int pump_clear(PyObject *self)
     Py_CLEAR(pump->source);
     Py_CLEAR(pump->serialize);
     Py_CLEAR(pump->inner);
+    Py_CLEAR(pump->shield);
+    Py_CLEAR(pump->cancelling);
+    hfa_stream_steps_drop(pump->steps);
+    pump->steps = NULL;
     return 0;
 }
 
@@ -363,6 +490,7 @@ static void pump_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
 
     PyObject_GC_UnTrack(self);
+    end_turn(pump);
     pump_clear(self);
     hfa_json_encoder_free(&pump->held);
     Py_DECREF(pump->run);
@@ -375,11 +503,12 @@ PyObject *hfa_pump_new(PyObject *self, PyObject *args)
     struct hfa_run *run = (struct hfa_run *)self;
     struct hfa_state *state = run->application->state;
     PyObject *source, *serialize;
-    int kind, takes_turns, holds;
+    int is_sync, kind, takes_turns, holds;
 
-    if (!PyArg_ParseTuple(args, "OippO:pump", &source, &kind, &takes_turns, &holds, &serialize))
+    if (!PyArg_ParseTuple(args, "OpippO:pump", &source, &is_sync, &kind, &takes_turns, &holds,
+                          &serialize))
         return NULL;
-    if (run->call == NULL || run->server == NULL) {
+    if (run->call == NULL || run->server == NULL || run->server->pool == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "nothing is sent yet");
         return NULL;
     }
@@ -388,15 +517,21 @@ PyObject *hfa_pump_new(PyObject *self, PyObject *args)
         return NULL;
     memset((char *)pump + sizeof(PyObject), 0, sizeof(*pump) - sizeof(PyObject));
     pump->run = (struct hfa_run *)Py_NewRef(self);
-    pump->source = Py_NewRef(source);
+    pump->source = is_sync ? NULL : Py_NewRef(source);
     pump->serialize = Py_NewRef(serialize);
     hfa_json_encoder_init(&pump->held, state, NULL);
     pump->taken_ns = hfa_reactor_update_now(run->server->reactor);
-    pump->kind = (enum hfa_stream_kind)kind;
+    /* Lines of `def` iterators come from the workers as bytes. */
+    pump->kind = is_sync && kind == HFA_STREAM_LINES ? HFA_STREAM_PIECES : kind;
     pump->takes_turns = takes_turns;
     pump->holds = holds;
     pump->is_new = true;
     PyObject_GC_Track(pump);
+    if (is_sync) {
+        pump->steps = hfa_stream_steps_new(run, source, kind, serialize);
+        if (pump->steps == NULL)
+            Py_CLEAR(pump);
+    }
     return (PyObject *)pump;
 }
 

@@ -221,9 +221,9 @@ PyMethodDef hfa_run_coroutine_methods[] = {
     {"watch", hfa_run_stream_watch, METH_O,
      "watch(callback or None): the callback is called once when the client has gone."},
     {"pump", hfa_pump_new, METH_VARARGS,
-     "pump(source, kind, takes_turns, holds, serialize): a coroutine that sends a stream's items."},
-    {"in_worker", hfa_run_stream_in_worker, METH_O,
-     "in_worker(callable): an awaitable for what it gives in a worker thread."},
+     "pump(source, is_sync, kind, takes_turns, holds, serialize): a coroutine that sends a "
+     "stream's "
+     "items."},
     {NULL, NULL, 0, NULL},
 };
 

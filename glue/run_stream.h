@@ -8,8 +8,4 @@
  * gone already. */
 PyObject *hfa_run_stream_watch(PyObject *run, PyObject *on_gone);
 
-/* in_worker(callable): an awaitable for what it gives in a worker thread, called in a copy of the
- * current context. */
-PyObject *hfa_run_stream_in_worker(PyObject *run, PyObject *callable);
-
 #endif

@@ -47,6 +47,7 @@ struct hfa_server_object {
     struct hfa_pool *pool; /* owned once attached: for `def` steps of compiled routes */
     struct hfa_run *runs;  /* in progress, as long as no call was made of them */
     size_t run_count;
+    unsigned pump_turns;         /* tasks of streams that are ready and only let others go first */
     struct hfa_asgi_call *calls; /* in progress */
     size_t call_count;
     struct hfa_watch selector_watch; /* asyncio's own selector, nested */

@@ -1,6 +1,7 @@
 """Streams, files, forms and WebSockets: what is not compiled must not suffer from what is."""
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterable, Iterable
 from datetime import date
 from decimal import Decimal
@@ -196,6 +197,43 @@ def test_items_of_a_declared_type(conform):
 
     conform(make, *[get(path) for path in ("/items", "/failing", "/few", "/numbers")])
     conform(make, get("/events/items"), get("/events/numbers"))
+
+
+VARIABLE = contextvars.ContextVar("variable", default="unset")
+
+
+def test_def_generators_of_many_items(conform):
+    """I113: each step has a copy of its own of the context, and order, errors and ends are kept."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        def many(size, count, fail):
+            for number in range(count):
+                side.log(number, side.thread(), VARIABLE.get())
+                VARIABLE.set(number)
+                yield str(number % 10) * size
+            if fail:
+                raise ValueError("in the stream")
+            side.log("end")
+
+        app.get("/lines")(many_as_endpoint(many))
+        app.get("/stream")(lambda size, count, fail=False: streamed(many, size, count, fail))
+        return app
+
+    def many_as_endpoint(many):
+        def endpoint(size: int, count: int, fail: bool = False) -> Iterable[str]:
+            yield from many(size, count, fail)
+
+        return endpoint
+
+    def streamed(many, size, count, fail):
+        VARIABLE.set("endpoint")
+        return StreamingResponse(many(int(size), int(count), bool(fail)))
+
+    queries = ["size=1&count=500", "size=5000&count=100", "size=0&count=3", "size=1&count=0"]
+    queries += ["size=3&count=200&fail=1", "size=1&count=0&fail=1"]
+    conform(make, *[get(f"/{path}?{query}") for path in ("lines", "stream") for query in queries])
 
 
 def test_what_other_tasks_do_between_two_items(conform):

@@ -88,6 +88,44 @@ def test_a_stream_is_cancelled_and_its_background_runs(parity):
     assert outcome.seen == ["CancelledError", "finally", "background"]
 
 
+TAKEN = threading.Event()
+"""The client has what the stream has given before."""
+
+
+@pytest.mark.parametrize("path", ["/stream", "/lines", "/events"])
+def test_what_a_def_stream_gives_leaves_while_its_next_step_takes_long(parity, path):
+    """I113: a step in a worker thread holds nothing back that was given before."""
+
+    def make(seen):
+        app = application(seen)
+
+        def pieces():
+            for number in range(3):
+                yield f"<{number}>"
+                yield f"<{number}b>"
+                seen.append(TAKEN.wait(5))
+                TAKEN.clear()
+
+        app.get("/stream")(lambda: StreamingResponse(pieces()))
+        app.get("/lines")(pieces)
+        if EventSourceResponse is not None:
+            app.get("/events", response_class=EventSourceResponse)(pieces)
+        return app
+
+    def script(wire):
+        wire.send(get(path))
+        received = b""
+        for number in range(3):
+            while f"<{number}b>".encode() not in received:
+                received += wire.socket.recv(65536)
+            TAKEN.set()
+        return received.partition(b"\r\n\r\n")[2]
+
+    if path == "/events" and EventSourceResponse is None:
+        pytest.skip("this release of FastAPI has no server-sent events")
+    assert parity(make, script).seen == [True, True, True]
+
+
 def test_what_a_stream_awaits_while_it_ends_is_cancelled_too_unless_it_is_shielded(parity):
     """I112: AnyIO's cancellation comes again with each `await`."""
 

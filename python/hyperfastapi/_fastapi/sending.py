@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from functools import partial
-from types import AsyncGeneratorType, FunctionType
+from types import AsyncGeneratorType, FrameType, FunctionType, GeneratorType
 from typing import Any, Protocol, cast
 
 import anyio
 from anyio import CancelScope
-from anyio.lowlevel import checkpoint_if_cancelled
 from fastapi.sse import KEEPALIVE_COMMENT
 from starlette import _utils
 from starlette.concurrency import iterate_in_threadpool
@@ -32,7 +31,13 @@ from starlette.responses import (
 )
 from starlette.types import Receive, Scope, Send
 
-from .streams import Events, asynchronous_lines, asynchronous_pieces, ping_interval
+from .streams import (
+    Events,
+    asynchronous_lines,
+    asynchronous_pieces,
+    ping_interval,
+    synchronous_lines,
+)
 
 
 class Pump(Awaitable[None], Protocol):
@@ -59,7 +64,8 @@ class Run(Protocol):
 
     def pump(
         self,
-        source: AsyncIterator[Any],
+        source: AsyncIterator[Any] | Iterator[Any],
+        is_sync: bool,
         kind: int,
         takes_turns: bool,
         holds: bool,
@@ -70,14 +76,12 @@ class Run(Protocol):
 
         Args:
             source: what they are taken from.
+            is_sync: whether it is stepped in worker threads; otherwise it is asynchronous.
             kind: what they are: pieces, lines of JSON or server-sent events.
             takes_turns: whether other tasks have a turn behind each.
             holds: whether those that are there at once may leave together.
             serialize: makes the bytes of those that the core does not write.
         """
-
-    def in_worker(self, call: Callable[[], Any], /) -> Awaitable[Any]:
-        """Call a function in a worker thread, in a copy of the current context."""
 
 
 _make_group: Any = getattr(_utils, "create_collapsing_task_group", None)
@@ -137,18 +141,6 @@ def _sync_iterable(body: Any) -> Iterable[Any] | None:
     return None if "as_iterator" in names else cast("Iterable[Any]", names["iterator"])
 
 
-async def _iterate(run: Run, iterable: Iterable[Any]) -> AsyncIterator[Any]:
-    end = object()
-    take_next = partial(next, iter(iterable), end)
-    while True:
-        await checkpoint_if_cancelled()
-        with CancelScope(shield=True):
-            piece = await run.in_worker(take_next)
-        if piece is end:
-            return
-        yield piece
-
-
 _STREAM_ITSELF = StreamingResponse.stream_response
 _PIECES, _LINES, _EVENTS = range(3)
 
@@ -158,50 +150,65 @@ class _Source:
 
     Args:
         response: the stream.
-        run: the request's.
 
     Attributes:
-        items: an asynchronous iterator.
+        items: an iterator.
+        is_sync: its steps are for worker threads; otherwise it is asynchronous.
         kind: what an item is; the numbers are those of glue/stream_item.h.
         takes_turns: whether other tasks have a turn behind each item.
         serialize: makes the bytes of an item that the core does not write.
     """
 
-    def __init__(self, response: StreamingResponse, run: Run) -> None:
+    def __init__(self, response: StreamingResponse) -> None:
         self.kind = _PIECES
         self.takes_turns = False
         self.serialize: Callable[[Any], Any] = lambda piece: piece.encode(response.charset)
         body: Any = response.body_iterator
-        iterable = _sync_iterable(body)
+        iterable: Any = _sync_iterable(body)
+        self.is_sync = iterable is not None
         if iterable is not None:
-            body = _iterate(run, iterable)
-        elif (items := _argument(body, asynchronous_pieces, "items")) is not None:
-            body = items
+            if (items := _argument(iterable, synchronous_lines, "items")) is not None:
+                self._take_lines(iterable.gi_frame)
+                iterable = items
+            self.items = iter(iterable)
+            return
+        if (items := _argument(body, asynchronous_pieces, "items")) is not None:
             self.takes_turns = True
+            body = items
         elif (items := _argument(body, asynchronous_lines, "items")) is not None:
-            self.serialize = body.ag_frame.f_locals["serialize"]
-            body = items
-            self.kind = _LINES
             self.takes_turns = True
+            self._take_lines(body.ag_frame)
+            body = items
         self.items = body.__aiter__()
+
+    def _take_lines(self, frame: FrameType) -> None:
+        self.kind = _LINES
+        self.serialize = frame.f_locals["serialize"]
 
 
 def _argument(body: Any, function: Any, name: str) -> Any:
-    """Return an argument that an asynchronous generator was made with, if it has not begun."""
-    if type(body) is not AsyncGeneratorType or body.ag_code is not function.__code__:
+    """Return an argument that a generator of a function was made with, if it has not begun."""
+    if type(body) is AsyncGeneratorType:
+        code, frame = body.ag_code, body.ag_frame
+    elif type(body) is GeneratorType:
+        code, frame = body.gi_code, body.gi_frame
+    else:
         return None
-    frame = body.ag_frame
-    return None if frame is None or "item" in frame.f_locals else frame.f_locals[name]
+    if code is not function.__code__ or frame is None or "item" in frame.f_locals:
+        return None
+    return frame.f_locals[name]
 
 
 async def _stream_by_core(response: StreamingResponse, send: Send, run: Run) -> None:
     """Do what StreamingResponse.stream_response() does."""
     headers = response.raw_headers
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    source = _Source(response, run)
+    source = _Source(response)
     # Where a length is declared, each piece is checked against it before the next one is made.
     holds = all(name.lower() != b"content-length" for name, _ in headers)
-    await run.pump(source.items, source.kind, source.takes_turns, holds, source.serialize)
+    await run.pump(
+        source.items, source.is_sync, source.kind, source.takes_turns, holds, source.serialize
+    )
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -309,7 +316,7 @@ async def _fail_in_task(failure: Exception) -> None:
 async def _produce_events(response: Events, send: Send, run: Run) -> None:
     loop = asyncio.get_running_loop()
     iterable = _sync_iterable(response.body_iterator)
-    items: Any = response.body_iterator if iterable is None else _iterate(run, iterable)
+    items: Any = response.body_iterator.__aiter__() if iterable is None else iter(iterable)
     is_over = loop.create_future()
     scope = CancelScope()
 
@@ -324,7 +331,7 @@ async def _produce_events(response: Events, send: Send, run: Run) -> None:
             "headers": response.raw_headers,
         }
     )
-    pump = run.pump(items.__aiter__(), _EVENTS, True, True, response.serialize)
+    pump = run.pump(items, iterable is not None, _EVENTS, True, True, response.serialize)
     pings = _Pings(loop, send, pump)
 
     async def produce() -> None:
