@@ -65,6 +65,9 @@ struct hfa_run;
     X(shield)                                                                                      \
     X(send_by_server)                                                                              \
     X(solve)                                                                                       \
+    X(begin_bounds)                                                                                \
+    X(client_gone)                                                                                 \
+    X(gone_response)                                                                               \
     X(form_error)                                                                                  \
     X(form_charset)                                                                                \
     X(form_limits)                                                                                 \

@@ -353,6 +353,8 @@ static bool read_plan(PyObject *from, const struct hfa_state *state, struct hfa_
         !read_bool(from, "is_websocket", &plan->is_websocket) ||
         !read_optional(from, "channel", &plan->channel) ||
         !read_optional(from, "limiter", &plan->limiter) ||
+        !read_optional(from, "bounds", &plan->bounds) ||
+        !read_bool(from, "cancels", &plan->cancels) ||
         !read_int64(from, "body_limit", &plan->body_limit) ||
         !read_guards(from, state, &plan->guards))
         return false;
@@ -524,6 +526,7 @@ static int plan_traverse(PyObject *self, visitproc visit, void *arg)
         return shape;
     Py_VISIT(plan->make_response);
     Py_VISIT(plan->limiter);
+    Py_VISIT(plan->bounds);
     Py_VISIT(plan->info);
     Py_VISIT(plan->shown);
     Py_VISIT(plan->overrides_of);
@@ -563,6 +566,7 @@ static int plan_clear(PyObject *self)
     Py_CLEAR(plan->to_json_values);
     Py_CLEAR(plan->channel);
     Py_CLEAR(plan->limiter);
+    Py_CLEAR(plan->bounds);
     Py_CLEAR(plan->make_response);
     Py_CLEAR(plan->info);
     Py_CLEAR(plan->shown);

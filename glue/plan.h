@@ -168,6 +168,9 @@ struct hfa_plan {
                            limits its body; NULL. See _fastapi/limits.py */
     int64_t body_limit; /* the most bytes of a body; -1: any number */
 
+    PyObject *bounds; /* owned: what may end the handler early; NULL. See run_bounds.h */
+    bool cancels;     /* among it, its client's departure */
+
     struct hfa_job_site site;        /* what the pool has learnt of the `def` steps */
     struct hfa_job_site exit_site;   /* and of leaving what has yielded */
     struct hfa_job_site write_site;  /* and of writing uploads to disk */

@@ -1,6 +1,7 @@
 #include "plan_run.h"
 
 #include "await.h"
+#include "run_bounds.h"
 #include "run_exits.h"
 #include "scope.h"
 #include "server_object.h"
@@ -92,7 +93,9 @@ int hfa_run_need_call(struct hfa_run *run)
     run->call->body_ended =
         run->plan->body == HFA_BODY_FORM ? run->is_body_read : run->plan->body != HFA_BODY_NONE;
     Py_DECREF(run); /* the exchange's reference */
-    return hfa_asgi_call_channels(run->call, &run->receive, &run->send);
+    if (hfa_asgi_call_channels(run->call, &run->receive, &run->send) < 0)
+        return -1;
+    return hfa_run_watch_client(run);
 }
 
 /* The direct way to the connection, as long as no middleware stands in it. */
@@ -235,6 +238,11 @@ static enum hfa_progress proceed(struct hfa_run *run)
 
     while (progress == HFA_PROGRESS_AWAITS && run->awaiting == NULL) {
         int status = 0;
+        if (run->plan->bounds != NULL) {
+            progress = hfa_run_keep_bounds(run);
+            if (progress != HFA_PROGRESS_AWAITS)
+                break;
+        }
         switch (run->phase) {
         case HFA_RUN_READS:
             progress = run->plan->body == HFA_BODY_FORM ? hfa_run_read_form(run) : read_body(run);
@@ -374,6 +382,7 @@ void hfa_run_let_go(struct hfa_run *run)
     run->state = HFA_RUN_DONE;
     if (run->call != NULL)
         run->call->coroutine = NULL;
+    hfa_run_drop_bounds(run);
     Py_CLEAR(run->awaiting);
     Py_CLEAR(run->task);
     if (run->in_worker)
@@ -463,6 +472,7 @@ void hfa_run_on_body(struct hfa_run *run)
 void hfa_run_on_disconnect(struct hfa_run *run)
 {
     run->is_disconnected = true;
+    hfa_run_leave_bounds(run);
     hfa_run_on_body(run);
 }
 

@@ -92,6 +92,7 @@ struct hfa_run {
     PyObject *exception;              /* owned */
     PyObject *future;                 /* owned: what the task waits on while a worker works */
     PyObject *manager;                /* owned: of the current frame, until it has yielded */
+    PyObject *bounds;                 /* owned: while the handler may end early; or NULL */
     PyObject *shield;                 /* owned: AnyIO's scope around a worker's steps, or NULL */
     struct hfa_run_exit *exits; /* owned: places for all that yield; NULL as long as none has */
     struct hfa_job job;
@@ -102,6 +103,7 @@ struct hfa_run {
     uint64_t failed; /* frames with invalid parameters, in themselves or below */
     bool is_driven;  /* somebody steps the run as a coroutine */
     bool in_worker;
+    bool had_bounds;   /* `bounds` has been there */
     bool is_orphaned;  /* the task was cancelled while a worker worked: its result is dropped */
     bool has_response; /* `response` was made before it is due */
     bool has_left_early, has_left; /* the exit stacks of the function, of the request */

@@ -169,6 +169,7 @@ static int run_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(run->future);
     Py_VISIT(run->manager);
     Py_VISIT(run->shield);
+    Py_VISIT(run->bounds);
     for (unsigned i = 0; i < run->exit_count; i++)
         Py_VISIT(run->exits[i].manager);
     for (size_t i = 0; i < run->owned_count; i++)
@@ -211,6 +212,7 @@ static int run_clear(PyObject *self)
     Py_CLEAR(run->future);
     Py_CLEAR(run->manager);
     Py_CLEAR(run->shield);
+    Py_CLEAR(run->bounds);
     hfa_run_clear_exits(run);
     hfa_run_clear_values(run);
     return 0;

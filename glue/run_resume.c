@@ -1,5 +1,6 @@
 /* What a run leaves to FastAPI's own handlers and to the application's middleware stack. */
 #include "plan_run.h"
+#include "run_bounds.h"
 #include "run_exits.h"
 #include "server_object.h"
 
@@ -20,6 +21,19 @@ static int answer_by_default(struct hfa_run *run)
     int status = hfa_run_send_response(run, response);
     Py_DECREF(response);
     return status < 0 ? -1 : 1;
+}
+
+/* Nothing that anybody would read. */
+static int answer_nobody(struct hfa_run *run)
+{
+    PyObject *response = PyObject_CallNoArgs(run->application->hooks.gone_response);
+
+    if (response == NULL)
+        return -1;
+    Py_CLEAR(run->exception);
+    int status = hfa_run_send_response(run, response);
+    Py_DECREF(response);
+    return status;
 }
 
 /* Through the application's whole middleware stack, at whose core the exception is raised or the
@@ -100,6 +114,11 @@ enum hfa_progress hfa_run_fail(struct hfa_run *run)
         run->response_started = true;
     if (!is_exception)
         return HFA_PROGRESS_DONE;
+    if (!run->response_started && hfa_run_lost_client(run)) {
+        if (answer_nobody(run) < 0)
+            hfa_run_keep_exception(run);
+        return HFA_PROGRESS_AWAITS;
+    }
     /* A WebSocket's handlers need it, and what they return is a denial of its handshake. */
     if (!run->response_started && !run->is_answered && !run->plan->is_websocket) {
         run->is_answered = true;

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-OWN_MODULES = frozenset({"applications", "plans", "testing", "uploads"})
+OWN_MODULES = frozenset({"applications", "cancellation", "plans", "testing", "uploads"})
 """Public modules of hyperfastapi that are not fastapi's: never aliased."""
 
 _PACKAGE = __name__.partition(".")[0]

@@ -8,6 +8,7 @@ application without middleware of the user's do not even get there: the server a
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import Receive, Scope, Send
 
-from . import _core, _route_compiler, _route_paths
+from . import _core, _route_compiler, _route_paths, cancellation
 from ._fastapi import (
     Unknown,
     applications,
@@ -92,6 +93,7 @@ class CompiledApplication:
     """
 
     def __init__(self, app: Any, middleware: ExceptionMiddleware) -> None:
+        cancellation.check_application(app)
         self.app = app
         self._hooks = hooks.Hooks(app, middleware, _core.RESPONSE_STARTED)
         self.core = _core.Application(
@@ -275,10 +277,12 @@ class CompiledApplication:
     def _plan(self, route: EffectiveRoute) -> tuple[Any, str | None]:
         """Return a route's plan, or None and the reason."""
         if self._failure is not None:
+            self._warn_of_bounds(route, self._failure)
             return None, self._failure
         try:
             return _core.Plan(self._describe(route)), None
         except Unknown as unknown:
+            self._warn_of_bounds(route, str(unknown))
             return None, str(unknown)
 
     def _site(
@@ -313,6 +317,16 @@ class CompiledApplication:
             reason = f"this system does not open files without waiting: {error.strerror}"
         self._verdicts[index] = _verdict(route, reason)
         return site, description if site is not None else None
+
+    def _warn_of_bounds(self, route: EffectiveRoute, reason: str) -> None:
+        effective = route.effective
+        if route.is_api_route and cancellation.bounds_of(self.app, effective.endpoint) is not None:
+            warnings.warn(
+                f"time_limit and cancel_on_disconnect do not hold for {effective.path!r}: FastAPI's"
+                f" own code answers there, as {reason}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def _describe(self, route: EffectiveRoute) -> _route_compiler.Plan:
         describe = _route_compiler.describe

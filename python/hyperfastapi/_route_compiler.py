@@ -35,6 +35,7 @@ from ._fastapi.routes import (
     kind_of,
     limiter_of,
 )
+from .cancellation import Bounds, bounds_of
 
 PATH, QUERY, HEADER, COOKIE, BODY, BODY_ITEM, DELEGATED, FORM = range(8)
 VALIDATE, STR, INT, FLOAT, BOOL = range(5)
@@ -136,6 +137,8 @@ class Plan:
     channel: Any = None
     limiter: Any = None
     body_limit: int = -1
+    bounds: Bounds | None = None
+    cancels: bool = False
 
 
 @dataclass(slots=True)
@@ -527,6 +530,7 @@ def describe(
     names = tuple(each.name for each in path_params)
     building = _Building(overrides, state["embed_body_fields"], is_form, names)
     building.guards += _route_guards(effective, dependant)
+    bounds = bounds_of(app, dependant.call)
     limiter = limiter_of(route)
     building.guards += _limiter_guards(limiter)
     if is_form:
@@ -580,6 +584,8 @@ def describe(
         spool_max_size=getattr(*forms.SPOOL_GUARD) if is_form else 0,
         limiter=limiter,
         body_limit=_body_limit(limiter, app),
+        bounds=bounds,
+        cancels=bounds is not None and bounds.cancel_on_disconnect,
     )
 
 

@@ -6,6 +6,7 @@ import os
 import typing as _typing
 
 from . import _aliases
+from . import cancellation as _cancellation
 
 # Before fastapi's names are imported below: hyperfastapi may stand in for fastapi at this moment.
 _aliases.import_real()
@@ -21,11 +22,35 @@ _original = _FastAPI
 
 
 class FastAPI(_FastAPI):
-    """`fastapi.FastAPI` with `run_native()` and compiled routes; nothing else differs.
+    """`fastapi.FastAPI` with compiled routes, `run_native()`, and bounds of handlers.
 
     An application of this class runs under any ASGI server and under `TestClient` as well, and
     hyperfastapi serves an application of the original class as well as one of this.
     """
+
+    @property
+    def time_limit(self) -> float | None:
+        """How many seconds the dependencies and the endpoint of a path operation may take.
+
+        None: any number. See `hyperfastapi.cancellation`, also for what it raises.
+        """
+        seconds: float | None = vars(self).get("time_limit")
+        return seconds
+
+    @time_limit.setter
+    def time_limit(self, seconds: float | None) -> None:
+        _cancellation.check_seconds("FastAPI.time_limit", seconds)
+        vars(self)["time_limit"] = seconds
+
+    @property
+    def cancel_on_disconnect(self) -> bool:
+        """Whether they are cancelled when their client has gone."""
+        return bool(vars(self).get("cancel_on_disconnect", False))
+
+    @cancel_on_disconnect.setter
+    def cancel_on_disconnect(self, enabled: bool) -> None:
+        _cancellation.check_flag("FastAPI.cancel_on_disconnect", enabled)
+        vars(self)["cancel_on_disconnect"] = enabled
 
     def build_middleware_stack(self) -> _typing.Any:
         """Build the stack as FastAPI does, with compiled routes at its core."""

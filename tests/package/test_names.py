@@ -11,10 +11,10 @@ from types import ModuleType
 import fastapi
 import mypy.api
 import pytest
-from conftest import Python
 from fastapi_modules import MODULES
 
 import hyperfastapi
+from conftest import Python
 from hyperfastapi import _aliases
 
 ROOT = Path(__file__).parents[2]
@@ -59,13 +59,14 @@ def test_applications_has_our_class_and_fastapis_other_names() -> None:
             assert getattr(applications, name) is getattr(fastapi.applications, name), name
 
 
-def test_fastapi_is_a_subclass_that_only_adds_run_native_and_compiled_routes() -> None:
+def test_fastapi_is_a_subclass_that_adds_compiled_routes_and_little_else() -> None:
     ours = hyperfastapi.FastAPI
     assert ours.__module__ == "hyperfastapi.applications"
     assert ours.__qualname__ == "FastAPI"
     assert ours.__bases__ == (fastapi.FastAPI,)
     implied = {"__module__", "__doc__", "__static_attributes__", "__firstlineno__"}
-    assert set(vars(ours)) - implied == {"run_native", "__call__", "build_middleware_stack"}
+    added = {"run_native", "time_limit", "cancel_on_disconnect"}
+    assert set(vars(ours)) - implied == {*added, "__call__", "build_middleware_stack"}
 
 
 def test_openapi_is_that_of_fastapi() -> None:

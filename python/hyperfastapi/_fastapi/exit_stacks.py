@@ -26,6 +26,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .bounded import GONE_MESSAGE, LATE_MESSAGE
+
 dependencies: Any = _dependencies
 
 NONE, SYNC, ASYNC = range(3)
@@ -239,11 +241,11 @@ def shield(exc: BaseException) -> CancelScope | None:
 
     Returns:
         A shielding scope of the current task, entered; None: the wait ends, as it does for
-        cancellations of asyncio's own.
+        cancellations of asyncio's own, but those of a handler that may end early.
     """
     text = exc.args[0] if isinstance(exc, CancelledError) and exc.args else None
     if not isinstance(text, str) or not text.startswith(
-        ("Cancelled by cancel scope ", "Cancelled via cancel scope ")
+        ("Cancelled by cancel scope ", "Cancelled via cancel scope ", GONE_MESSAGE, LATE_MESSAGE)
     ):
         return None
     scope = CancelScope(shield=True)

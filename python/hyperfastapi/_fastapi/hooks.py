@@ -28,7 +28,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from . import errors, exit_stacks, forms, parameters, responses, sending
+from . import bounded, errors, exit_stacks, forms, parameters, responses, sending
 from .applications import FastAPI, own_middleware
 from .route_info import RouteInfo
 from .routes import INCLUSION, EffectiveRoute, form_limits_of
@@ -80,6 +80,9 @@ class Hooks:
     shield = staticmethod(exit_stacks.shield)
     send_by_server = staticmethod(sending.send_by_server)
     solve = staticmethod(parameters.solve)
+    begin_bounds = staticmethod(bounded.begin_bounds)
+    client_gone = bounded.ClientGone
+    gone_response = staticmethod(bounded.gone_response)
     form_error = staticmethod(forms.form_error)
     form_charset = staticmethod(forms.form_charset)
     form_limits = staticmethod(forms.form_limits)
