@@ -2,7 +2,8 @@
  * one directly that is not listed here, so that an abi3 build and its cost can be judged.
  *
  * Outside the limited API:
- *   PyContext_Copy, PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit    contexts of tasks
+ *   PyContext_Copy, PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit,
+ *   PyContext_CheckExact                                                      contexts of tasks
  *   PyList_SET_ITEM, PyTuple_SET_ITEM, PyBytes_AS_STRING, PyBytes_GET_SIZE    unchecked access
  *   PyList_GET_ITEM, PyList_GET_SIZE, PyTuple_GET_ITEM, PyTuple_GET_SIZE      the same
  *   PyListObject.ob_item, PyTupleObject.ob_item                               guards of lists

@@ -67,26 +67,74 @@ static void note_step(struct hfa_server_object *server, uint64_t took_ns)
     server->careful -= server->careful > 0;
 }
 
+/* Steps one after the other, with pauses to send what is finished. */
+struct stretch {
+    uint64_t started_ns, flushed_ns, before_ns;
+};
+
+static struct stretch begin_stretch(struct hfa_server_object *server)
+{
+    uint64_t now_ns = hfa_reactor_update_now(server->reactor);
+
+    return (struct stretch){now_ns, now_ns, now_ns};
+}
+
+static bool is_long(const struct stretch *stretch)
+{
+    return stretch->before_ns - stretch->started_ns >= DISPATCH_MAX_NS;
+}
+
+static void end_step(struct hfa_server_object *server, struct stretch *stretch)
+{
+    uint64_t now_ns = hfa_reactor_update_now(server->reactor);
+
+    note_step(server, now_ns - stretch->before_ns);
+    if (server->careful > 0 || now_ns - stretch->flushed_ns > FLUSH_INTERVAL_NS) {
+        hfa_loop_bridge_flush(server);
+        stretch->flushed_ns = now_ns;
+    }
+    stretch->before_ns = now_ns;
+}
+
 /* Hands over what is ready, one by one, with pauses to send what is finished. Returns how many
  * steps it has taken. */
 static unsigned dispatch(struct hfa_server_object *server)
 {
-    uint64_t started_ns = hfa_reactor_update_now(server->reactor);
-    uint64_t flushed_ns = started_ns;
-    uint64_t before_ns = started_ns;
+    struct stretch stretch = begin_stretch(server);
+    bool was_dispatching = server->is_dispatching;
+    server->is_dispatching = true;
     unsigned steps = hfa_pool_has_done(server->pool) ? hfa_pool_collect(server->pool) : 0;
 
-    while (steps < DISPATCH_MAX && before_ns - started_ns < DISPATCH_MAX_NS &&
-           hfa_server_has_work(server->server)) {
+    while (steps < DISPATCH_MAX && !is_long(&stretch) && hfa_server_has_work(server->server)) {
         hfa_server_dispatch(server->server, 1);
         steps++;
-        uint64_t now_ns = hfa_reactor_update_now(server->reactor);
-        note_step(server, now_ns - before_ns);
-        if (server->careful > 0 || now_ns - flushed_ns > FLUSH_INTERVAL_NS) {
-            hfa_loop_bridge_flush(server);
-            flushed_ns = now_ns;
-        }
-        before_ns = now_ns;
+        end_step(server, &stretch);
+    }
+    server->is_dispatching = was_dispatching;
+    return steps;
+}
+
+/* Runs asyncio's callbacks that are due now, as asyncio would next. Returns how many; -1 with an
+ * exception that ends the loop. One of them may have closed the server. */
+static int run_callbacks(struct hfa_server_object *server)
+{
+    Py_ssize_t due = hfa_ready_queue_count(&server->ready);
+    if (due == 0)
+        return 0;
+    struct stretch stretch = begin_stretch(server);
+    bool was_in_callback = server->is_in_callback;
+    int steps = 0;
+    while (steps < due && steps < DISPATCH_MAX && !is_long(&stretch) &&
+           hfa_ready_queue_count(&server->ready) > 0) {
+        server->is_in_callback = true;
+        int status = hfa_ready_queue_run(&server->ready);
+        server->is_in_callback = was_in_callback;
+        if (status < 0)
+            return -1;
+        steps++;
+        if (server->server == NULL)
+            break;
+        end_step(server, &stretch);
     }
     return steps;
 }
@@ -111,9 +159,9 @@ struct loop_view {
 static void look(const struct hfa_server_object *server, struct loop_view *view)
 {
     *view = (struct loop_view){NULL, NULL, 0};
-    if (server->ready == NULL)
+    if (server->ready.items == NULL)
         return;
-    view->scheduled = PyObject_GetAttr(server->loop, server->state->str__scheduled);
+    view->scheduled = hfa_ready_queue_attribute(&server->ready, server->state->str__scheduled);
     if (view->scheduled == NULL) {
         PyErr_Clear();
         return;
@@ -122,14 +170,15 @@ static void look(const struct hfa_server_object *server, struct loop_view *view)
     view->next = view->count > 0 ? PyList_GetItem(view->scheduled, 0) : NULL;
 }
 
-/* Something to run, another deadline than it told us, or the wish to end. */
-static bool asyncio_has_work(const struct hfa_server_object *server, const struct loop_view *before)
+/* Something to run that is not for us, another deadline than it told us, or the wish to end. */
+static bool asyncio_has_work(const struct hfa_server_object *server, const struct loop_view *before,
+                             bool runs_callbacks)
 {
     bool is_stopping = false;
 
-    if (server->ready == NULL)
+    if (server->ready.items == NULL)
         return false;
-    if (PyObject_Size(server->ready) != 0)
+    if (!runs_callbacks && hfa_ready_queue_count(&server->ready) != 0)
         return true;
     if (before->scheduled != NULL) {
         Py_ssize_t count = PyList_Size(before->scheduled);
@@ -137,7 +186,7 @@ static bool asyncio_has_work(const struct hfa_server_object *server, const struc
         if (count != before->count || next != before->next)
             return true;
     }
-    PyObject *stopping = PyObject_GetAttr(server->loop, server->state->str__stopping);
+    PyObject *stopping = hfa_ready_queue_attribute(&server->ready, server->state->str__stopping);
     if (stopping == NULL)
         PyErr_Clear();
     else
@@ -189,12 +238,14 @@ static int serve(struct hfa_server_object *server, uint64_t timeout_ns, bool is_
                  const struct loop_view *before)
 {
     uint64_t deadline_ns = HFA_NEVER;
+    uint64_t wait_ns = timeout_ns;
+    bool runs_callbacks = !is_debug && hfa_ready_queue_is_ours(&server->ready);
     unsigned steps = 0;
 
     if (timeout_ns > 0 && timeout_ns != HFA_NEVER)
         deadline_ns = hfa_reactor_update_now(server->reactor) + timeout_ns;
     for (;;) {
-        enum hfa_status status = flush_and_poll(server, timeout_ns);
+        enum hfa_status status = flush_and_poll(server, wait_ns);
         if (status != HFA_OK)
             return raise_status(status);
         if (PyErr_CheckSignals() < 0)
@@ -203,15 +254,23 @@ static int serve(struct hfa_server_object *server, uint64_t timeout_ns, bool is_
             return -1;
         if (!is_debug)
             steps += dispatch(server);
+        if (runs_callbacks) {
+            int ran = run_callbacks(server);
+            if (ran < 0)
+                return -1;
+            if (server->server == NULL)
+                return 0;
+            steps += (unsigned)ran;
+        }
         if (server->selector_ready || server->is_foreign || timeout_ns == 0 || steps > TURN_MAX ||
-            asyncio_has_work(server, before))
+            asyncio_has_work(server, before, runs_callbacks))
             return 0;
-        if (deadline_ns == HFA_NEVER)
-            continue;
         uint64_t now_ns = hfa_reactor_now(server->reactor);
         if (now_ns >= deadline_ns)
             return 0;
-        timeout_ns = deadline_ns - now_ns;
+        wait_ns = deadline_ns == HFA_NEVER ? HFA_NEVER : deadline_ns - now_ns;
+        if (hfa_ready_queue_count(&server->ready) > 0)
+            wait_ns = 0;
     }
 }
 

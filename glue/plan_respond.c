@@ -191,7 +191,8 @@ static int send_native(struct hfa_run *run, const struct outgoing *out)
         if (log_access(run, out->status) < 0)
             return -1;
         int result = write_native(run, exchange, out);
-        hfa_server_object_output(run->server, HFA_OUTPUT_SOON);
+        bool is_last = run->after == NULL && run->exit_count == 0;
+        hfa_server_object_output(run->server, is_last ? HFA_OUTPUT_LAST : HFA_OUTPUT_NOW);
         if (result < 0)
             return -1;
     }

@@ -180,13 +180,13 @@ static PySendResult next_step(struct hfa_pump *pump, PyObject **value)
 /* Whether others have a turn before the next item. */
 static bool gives_turn(struct hfa_pump *pump)
 {
-    PyObject *ready = pump->run->server->ready;
+    const struct hfa_ready_queue *ready = &pump->run->server->ready;
 
     if (!pump->takes_turns)
         return false;
-    if (ready == NULL || pump->taken_ns - pump->turn_ns >= HFA_PUMP_HOLD_NS)
+    if (ready->items == NULL || pump->taken_ns - pump->turn_ns >= HFA_PUMP_HOLD_NS)
         return true; /* nobody can tell whether somebody waits */
-    Py_ssize_t waiting = PyObject_Size(ready);
+    Py_ssize_t waiting = hfa_ready_queue_count(ready);
     if (waiting < 0)
         PyErr_Clear();
     return waiting < 0 || waiting > (Py_ssize_t)pump->run->server->pump_turns;

@@ -194,8 +194,9 @@ static void schedule_flush(struct hfa_server_object *server)
 
 void hfa_server_object_output(struct hfa_server_object *server, enum hfa_output_urgency urgency)
 {
-    bool is_now = urgency == HFA_OUTPUT_NOW ||
-                  (urgency == HFA_OUTPUT_SOON && (!server->is_in_turn || server->careful > 0));
+    bool is_outside = !server->is_in_turn || server->careful > 0;
+    bool is_now = urgency == HFA_OUTPUT_NOW || (urgency != HFA_OUTPUT_LATER && is_outside) ||
+                  (urgency == HFA_OUTPUT_SOON && server->is_in_callback);
 
     if (server->server == NULL || !hfa_server_has_output(server->server))
         return;
@@ -510,19 +511,16 @@ static void wake_reactor(void *reactor)
 
 /* asyncio's own loops have queues that can be looked at; others have none, or something else of
  * that name. */
-static void find_queues(struct hfa_server_object *server)
+static int find_queues(struct hfa_server_object *server, PyObject *on_callback_error)
 {
-    struct hfa_state *state = server->state;
-    PyObject *scheduled = PyObject_GetAttr(server->loop, state->str__scheduled);
-    PyObject *factory = PyObject_GetAttr(server->loop, state->str__task_factory);
+    PyObject *factory = PyObject_GetAttr(server->loop, server->state->str__task_factory);
 
-    server->ready = PyObject_GetAttr(server->loop, state->str__ready);
-    if (scheduled == NULL || !PyList_CheckExact(scheduled))
-        Py_CLEAR(server->ready);
-    server->has_factory_attribute = factory != NULL;
-    Py_XDECREF(scheduled);
-    Py_XDECREF(factory);
     PyErr_Clear();
+    Py_XDECREF(factory);
+    if (hfa_ready_queue_open(&server->ready, server->loop, on_callback_error) < 0)
+        return -1;
+    server->has_factory_attribute = factory != NULL && server->ready.attributes != NULL;
+    return 0;
 }
 
 static PyObject *method_serve(PyObject *self, PyObject *application)
@@ -541,11 +539,11 @@ static PyObject *method_serve(PyObject *self, PyObject *application)
 static PyObject *method_attach(PyObject *self, PyObject *args)
 {
     struct hfa_server_object *server = (struct hfa_server_object *)self;
-    PyObject *loop, *state;
+    PyObject *loop, *state, *on_callback_error;
     int selector_fd;
 
-    if (check_open(server) < 0 ||
-        !PyArg_ParseTuple(args, "OO!i:attach", &loop, &PyDict_Type, &state, &selector_fd))
+    if (check_open(server) < 0 || !PyArg_ParseTuple(args, "OO!iO:attach", &loop, &PyDict_Type,
+                                                    &state, &selector_fd, &on_callback_error))
         return NULL;
     if (server->loop != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the server is attached to a loop already");
@@ -574,7 +572,8 @@ static PyObject *method_attach(PyObject *self, PyObject *args)
             return PyErr_SetFromErrno(PyExc_OSError);
         return PyLong_FromLong(hfa_reactor_fd(server->reactor));
     }
-    find_queues(server);
+    if (find_queues(server, on_callback_error) < 0)
+        return NULL;
     server->selector_watch = (struct hfa_watch){
         .fd = selector_fd, .interest = HFA_READABLE, .on_ready = on_selector_ready};
     if (hfa_reactor_add(server->reactor, &server->selector_watch) != HFA_OK) {
@@ -622,6 +621,41 @@ static PyObject *method_wake(PyObject *self, PyObject *unused)
     if (server->reactor != NULL)
         hfa_reactor_wake(server->reactor);
     Py_RETURN_NONE;
+}
+
+/* The loop's own methods, without Python code. They are put in the place of the class's as long as
+ * the server is attached. */
+
+static PyObject *method_call_soon(PyObject *self, PyObject *const *args, Py_ssize_t count,
+                                  PyObject *kwnames)
+{
+    struct hfa_server_object *server = (struct hfa_server_object *)self;
+
+    return hfa_ready_queue_call_soon(&server->ready, server->state, args, count, kwnames);
+}
+
+static PyObject *method_get_debug(PyObject *self, PyObject *unused)
+{
+    const struct hfa_server_object *server = (struct hfa_server_object *)self;
+
+    (void)unused;
+    return hfa_ready_queue_attribute(&server->ready, server->state->str__debug);
+}
+
+static PyObject *method_is_running(PyObject *self, PyObject *unused)
+{
+    const struct hfa_server_object *server = (struct hfa_server_object *)self;
+    PyObject *thread = hfa_ready_queue_attribute(&server->ready, server->state->str__thread_id);
+
+    (void)unused;
+    Py_XDECREF(thread); /* only compared */
+    return thread == NULL ? NULL : PyBool_FromLong(thread != Py_None);
+}
+
+static PyObject *get_runs_callbacks(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(hfa_ready_queue_is_ours(&((struct hfa_server_object *)self)->ready));
 }
 
 static PyObject *method_drain(PyObject *self, PyObject *unused)
@@ -681,7 +715,7 @@ static void close_server(struct hfa_server_object *server)
 static PyObject *method_close(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    if (((struct hfa_server_object *)self)->is_in_turn) {
+    if (((struct hfa_server_object *)self)->is_dispatching) {
         PyErr_SetString(PyExc_RuntimeError, "a request's handler cannot close its server");
         return NULL;
     }
@@ -765,8 +799,7 @@ static int server_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(server->loop);
     Py_VISIT(server->context);
     Py_VISIT(server->task_keywords);
-    Py_VISIT(server->ready);
-    return 0;
+    return hfa_ready_queue_traverse(&server->ready, visit, arg);
 }
 
 static int server_clear(PyObject *self)
@@ -782,7 +815,7 @@ static int server_clear(PyObject *self)
     Py_CLEAR(server->loop);
     Py_CLEAR(server->context);
     Py_CLEAR(server->task_keywords);
-    Py_CLEAR(server->ready);
+    hfa_ready_queue_clear(&server->ready);
     return 0;
 }
 
@@ -817,12 +850,17 @@ static PyMethodDef server_methods[] = {
     {"serve", method_serve, METH_O,
      "serve(application): answers the requests that its compiled routes can answer."},
     {"attach", method_attach, METH_VARARGS,
-     "attach(loop, state, selector_fd): joins a loop; returns the descriptor to watch, or -1."},
+     "attach(loop, state, selector_fd, on_callback_error): joins a loop; returns the descriptor to "
+     "watch, or -1."},
     {"turn", method_turn, METH_O,
      "turn(timeout): serves until asyncio has work; True if its selector has events."},
     {"dispatch", method_dispatch, METH_NOARGS, "Serves what has been received."},
     {"flush", method_flush, METH_NOARGS, "Sends what is waiting to be sent."},
     {"wake", method_wake, METH_NOARGS, "Ends the wait of turn(); for any thread."},
+    {"call_soon", (PyCFunction)(void (*)(void))method_call_soon, METH_FASTCALL | METH_KEYWORDS,
+     "call_soon(callback, *args, context=None): asyncio's, where runs_callbacks."},
+    {"get_debug", method_get_debug, METH_NOARGS, "asyncio's, where runs_callbacks."},
+    {"is_running", method_is_running, METH_NOARGS, "asyncio's, where runs_callbacks."},
     {"drain", method_drain, METH_NOARGS, "Stops accepting and lets requests finish."},
     {"tasks", method_tasks, METH_NOARGS, "Tasks of requests and WebSockets in progress."},
     {"close", method_close, METH_NOARGS, "Closes every connection at once."},
@@ -833,6 +871,8 @@ static PyGetSetDef server_getset[] = {
     {"connections", get_connections, NULL, "Open connections.", NULL},
     {"pending", get_pending, NULL, "Calls of the application in progress.", NULL},
     {"counters", get_counters, NULL, "What was counted beside requests, by name.", NULL},
+    {"runs_callbacks", get_runs_callbacks, NULL, "Whether asyncio's callbacks are run in turn().",
+     NULL},
     {"requests", get_requests, NULL, "Requests handed to the application so far.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

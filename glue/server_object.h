@@ -6,6 +6,7 @@
 #include "asgi_call.h"
 #include "pool.h"
 #include "reactor.h"
+#include "ready_queue.h"
 #include "server.h"
 #include "state.h"
 #include "trust.h"
@@ -32,17 +33,17 @@ struct hfa_server_object {
     PyObject *last_local;                   /* owned: scope["server"] of last_local_address */
     struct hfa_address last_host_address;   /* without its port */
     struct hfa_address last_local_address;
-    struct hfa_trust *trust;       /* owned: proxies that are believed; NULL: none */
-    unsigned forwarded_parts;      /* enum hfa_forwarded_part: what is believed */
-    bool reads_forwarded_field;    /* Forwarded, not X-Forwarded-* */
-    struct hfa_trust *proxy_trust; /* owned: peers that send a PROXY header; NULL: none */
-    PyObject *on_access;           /* owned: called with (scope, status), or None */
-    PyObject *on_websocket;        /* owned: called with (scope, outcome), or None */
-    PyObject *on_error;            /* owned: called with (message, argument, exception) */
-    PyObject *loop;                /* owned once attached */
-    PyObject *context;             /* owned once attached: tasks start in copies of it */
-    PyObject *task_keywords;       /* owned once attached: of Task(), for task.c alone */
-    PyObject *ready;               /* owned: loop._ready, NULL for other loops than asyncio's */
+    struct hfa_trust *trust;             /* owned: proxies that are believed; NULL: none */
+    unsigned forwarded_parts;            /* enum hfa_forwarded_part: what is believed */
+    bool reads_forwarded_field;          /* Forwarded, not X-Forwarded-* */
+    struct hfa_trust *proxy_trust;       /* owned: peers that send a PROXY header; NULL: none */
+    PyObject *on_access;                 /* owned: called with (scope, status), or None */
+    PyObject *on_websocket;              /* owned: called with (scope, outcome), or None */
+    PyObject *on_error;                  /* owned: called with (message, argument, exception) */
+    PyObject *loop;                      /* owned once attached */
+    PyObject *context;                   /* owned once attached: tasks start in copies of it */
+    PyObject *task_keywords;             /* owned once attached: of Task(), for task.c alone */
+    struct hfa_ready_queue ready;        /* of asyncio's loop, once attached */
     struct hfa_application *application; /* owned: compiled routes, or NULL */
     struct hfa_pool *pool; /* owned once attached: for `def` steps of compiled routes */
     struct hfa_run *runs;  /* in progress, as long as no call was made of them */
@@ -52,8 +53,10 @@ struct hfa_server_object {
     size_t call_count;
     struct hfa_watch selector_watch; /* asyncio's own selector, nested */
     bool selector_ready;
-    bool is_foreign; /* driven by add_reader(), not by select() */
-    bool is_in_turn; /* the answers of a turn leave together at its end */
+    bool is_foreign;     /* driven by add_reader(), not by select() */
+    bool is_in_turn;     /* the answers of a turn leave together at its end */
+    bool is_in_callback; /* asyncio's, run in a turn */
+    bool is_dispatching; /* net/ is on the stack: nothing of it may be freed */
     bool is_flush_scheduled;
     bool is_dispatch_scheduled;
     bool is_closing;
@@ -68,7 +71,9 @@ struct hfa_server_object {
 /* When what was put into a connection's output has to leave. */
 enum hfa_output_urgency {
     HFA_OUTPUT_LATER, /* with what follows; at the latest when the loop waits again */
-    HFA_OUTPUT_SOON,  /* a whole response: at the end of the turn, or now outside of one */
+    HFA_OUTPUT_LAST,  /* a whole response that nothing follows: at the end of the turn */
+    HFA_OUTPUT_SOON,  /* a whole response whose application goes on: at the end of the turn when it
+                       * has not waited yet, else now */
     HFA_OUTPUT_NOW,   /* part of a stream: the client waits for it, whatever comes after */
 };
 

@@ -94,6 +94,8 @@
     X(_scheduled, "_scheduled")                                                                    \
     X(_run, "_run")                                                                                \
     X(_stopping, "_stopping")                                                                      \
+    X(_debug, "_debug")                                                                            \
+    X(_thread_id, "_thread_id")                                                                    \
     X(_task_factory, "_task_factory")                                                              \
     X(message, "message")                                                                          \
     X(exception, "exception")                                                                      \

@@ -7,7 +7,7 @@ static int has_task_factory(struct hfa_server_object *server)
 {
     PyObject *factory =
         server->has_factory_attribute
-            ? PyObject_GetAttr(server->loop, server->state->str__task_factory)
+            ? hfa_ready_queue_attribute(&server->ready, server->state->str__task_factory)
             : PyObject_CallMethodNoArgs(server->loop, server->state->str_get_task_factory);
 
     if (factory == NULL)
@@ -62,12 +62,13 @@ static PyObject *start_eagerly(struct hfa_server_object *server, PyObject *corou
                                PyObject *context)
 {
     struct hfa_state *state = server->state;
-    Py_ssize_t before = server->ready == NULL ? 0 : PyObject_Size(server->ready);
+    Py_ssize_t before = hfa_ready_queue_count(&server->ready);
     PyObject *task = start_by_loop(server, coroutine, context);
 
-    if (task == NULL || server->ready == NULL || PyObject_Size(server->ready) != before + 1)
+    if (task == NULL || server->ready.items == NULL ||
+        hfa_ready_queue_count(&server->ready) != before + 1)
         return task;
-    PyObject *handle = PyObject_CallMethodNoArgs(server->ready, state->str_pop);
+    PyObject *handle = PyObject_CallMethodNoArgs(server->ready.items, state->str_pop);
     PyObject *ran = handle == NULL ? NULL : PyObject_CallMethodNoArgs(handle, state->str__run);
     if (ran == NULL)
         Py_CLEAR(task);

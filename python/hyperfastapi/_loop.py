@@ -8,6 +8,7 @@ as one. Other loops (uvloop) watch the reactor's descriptor like any other.
 from __future__ import annotations
 
 import asyncio
+import asyncio.format_helpers
 import selectors
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,17 @@ from typing import Any
 from hyperfastapi import _core
 
 _WAKE = "_write_to_self"
+#: Methods of asyncio's loop that Tasks call for each step; the server has them without Python code.
+_NATIVE = ("call_soon", "get_debug", "is_running")
+
+
+def _report_callback_error(handle: asyncio.Handle, error: BaseException) -> None:
+    """Give what a callback has raised to the loop's exception handler, as `Handle` does."""
+    inside: Any = handle
+    format_source: Any = asyncio.format_helpers._format_callback_source
+    source = format_source(inside._callback, inside._args)
+    context = {"message": f"Exception in callback {source}", "exception": error, "handle": handle}
+    inside._loop.call_exception_handler(context)
 
 
 class ReactorSelector(selectors.DefaultSelector):
@@ -75,20 +87,23 @@ class Attachment:
         selector = getattr(self._loop, "_selector", None)
         self._selector = selector if isinstance(selector, ReactorSelector) else None
         if self._selector is not None:
-            server.attach(self._loop, state, self._selector.fileno())
+            server.attach(self._loop, state, self._selector.fileno(), _report_callback_error)
             self._selector.join(server)
             # call_soon_threadsafe() ends the wait by this: the way through asyncio's socket pair,
             # its selector and a callback costs a `def` endpoint more than its own work.
             vars(self._loop)[_WAKE] = server.wake
+            if server.runs_callbacks:
+                vars(self._loop).update((name, getattr(server, name)) for name in _NATIVE)
             self._fd = -1
         else:
-            self._fd = server.attach(self._loop, state, -1)
+            self._fd = server.attach(self._loop, state, -1, _report_callback_error)
             self._loop.add_reader(self._fd, server.turn, 0)
 
     def detach(self) -> None:
         """Take the server out of the loop; it serves no more."""
         if self._selector is not None:
-            vars(self._loop).pop(_WAKE, None)
+            for name in (_WAKE, *_NATIVE):
+                vars(self._loop).pop(name, None)
             self._selector.leave()
         else:
             self._loop.remove_reader(self._fd)

@@ -10,6 +10,7 @@ import warnings
 from typing import Any
 
 import pytest
+
 from conftest import Running, plain, respond, run
 
 

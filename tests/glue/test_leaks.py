@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conftest import Client, Running, WebSocket, respond, run
 
 WARM_UP, VISITS = 30, 100

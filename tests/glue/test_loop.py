@@ -13,8 +13,8 @@ import time
 from typing import Any
 
 import pytest
-from conftest import Client, Running, listening_socket, plain, respond, run
 
+from conftest import Client, Running, listening_socket, plain, respond, run
 from hyperfastapi import _core
 from hyperfastapi._config import Config
 from hyperfastapi._loop import new_event_loop

@@ -20,8 +20,8 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 import pytest
-from conftest import LOOPS
 
+from conftest import LOOPS
 from hyperfastapi._core import Pool
 from hyperfastapi._loop import new_event_loop
 

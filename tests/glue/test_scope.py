@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Client, Running, plain, run
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import Client, Running, plain, run
 from hyperfastapi import _core
 
 HTTP_KEYS = [

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Running, plain, respond, run
 
+from conftest import Running, plain, respond, run
 from hyperfastapi._loop import new_event_loop
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")

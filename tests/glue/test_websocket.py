@@ -9,8 +9,8 @@ from typing import Any
 
 import fastapi
 import pytest
-from conftest import Running, WebSocket, run
 
+from conftest import Running, WebSocket, run
 from hyperfastapi import _core
 
 Errors = Callable[[], list[str]]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import Python
 from fastapi_modules import MODULES
+
+from conftest import Python
 
 SNIPPET = 'import sys, hyperfastapi; sys.modules.setdefault("fastapi", hyperfastapi)\n'
 
