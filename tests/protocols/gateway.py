@@ -209,10 +209,10 @@ class Gateway:
                 self._h2.local_flow_control_window(self._stream), self._h2.max_outbound_frame_size
             )
             if room == 0:
-                return
+                break
             self._h2.send_data(self._stream, bytes(self._unsent[:room]))
             del self._unsent[:room]
-        if self._request.is_over:
+        if self._request.is_over and not self._unsent:
             self._h2.end_stream(self._stream)
             self._has_ended = True
         self._flush()

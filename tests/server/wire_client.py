@@ -87,6 +87,11 @@ class Connection:
         return self._socket
 
     @property
+    def transport(self) -> socket.socket:
+        """What takes the bytes that are sent."""
+        return self._socket
+
+    @property
     def name(self) -> str:
         """The client's address as an access line shows it."""
         host, port = self._socket.getsockname()[:2]
