@@ -64,6 +64,7 @@ struct hfa_run;
     X(not_awaited)                                                                                 \
     X(shield)                                                                                      \
     X(send_by_server)                                                                              \
+    X(is_in_scope)                                                                                 \
     X(solve)                                                                                       \
     X(begin_bounds)                                                                                \
     X(client_gone)                                                                                 \

@@ -322,15 +322,27 @@ static PyObject *method_send_noticing(PyObject *self, PyObject *message)
 static PyMethodDef send_noticing_def = {"send", method_send_noticing, METH_O,
                                         "Returns a coroutine that takes an ASGI message."};
 
+/* Whether a dependency that yields may have opened a scope of AnyIO's around the response. */
+static bool may_be_in_scope(const struct hfa_run *run)
+{
+    if (run->plan->entry_count == 0)
+        return false;
+    PyObject *answer = PyObject_CallNoArgs(run->application->hooks.is_in_scope);
+    if (answer == NULL)
+        PyErr_Clear();
+    Py_XDECREF(answer); /* only compared */
+    return answer != Py_False;
+}
+
 /* Whether our server can send a stream by itself: nobody has to receive meanwhile, no middleware
- * has to see it, and no scope of AnyIO's can be around it that a dependency has opened. */
+ * has to see it, and no scope of AnyIO's is around it. */
 static bool is_undisturbed(const struct hfa_run *run)
 {
     const struct hfa_exchange *exchange = hfa_run_exchange(run);
 
-    return run->server != NULL && run->application->stages.count == 0 &&
-           run->plan->entry_count == 0 && exchange != NULL && exchange->body_complete &&
-           hfa_buffer_bytes(&exchange->body).length == 0;
+    return run->server != NULL && run->application->stages.count == 0 && exchange != NULL &&
+           exchange->body_complete && hfa_buffer_bytes(&exchange->body).length == 0 &&
+           !may_be_in_scope(run);
 }
 
 /* Lets the response send itself: streams, files, classes with a __call__ of their own. */

@@ -88,6 +88,90 @@ def test_a_stream_is_cancelled_and_its_background_runs(parity):
     assert outcome.seen == ["CancelledError", "finally", "background"]
 
 
+@pytest.mark.parametrize("kind", ["plain", "scope", "sync"])
+@pytest.mark.parametrize("path", ["/stream", "/lines", "/events"])
+def test_dependencies_are_left_after_a_stream_that_is_cancelled(parity, path, kind):
+    """G89, I112: in a scope of AnyIO's that a dependency has opened as well."""
+
+    def make(seen):
+        # Slow, so that it is the generator that waits when the client leaves.
+        app = application(seen)
+
+        async def plain():
+            try:
+                yield
+            finally:
+                seen.append("left")
+
+        async def scope():
+            with anyio.CancelScope():
+                yield
+            seen.append("left")
+
+        def sync():
+            yield
+            seen.append("left")
+
+        dependencies = [Depends({"plain": plain, "scope": scope, "sync": sync}[kind])]
+
+        @app.get("/stream", dependencies=dependencies)
+        async def stream():
+            return StreamingResponse(numbers(seen, pause=0.05))
+
+        @app.get("/lines", dependencies=dependencies)
+        async def lines():
+            async for piece in numbers(seen, pause=0.05):
+                yield piece
+
+        if EventSourceResponse is not None:
+
+            @app.get("/events", dependencies=dependencies, response_class=EventSourceResponse)
+            async def events():
+                async for piece in numbers(seen, pause=0.05):
+                    yield piece
+
+        return app
+
+    if path == "/events" and EventSourceResponse is None:
+        pytest.skip("this release of FastAPI has no server-sent events")
+    outcome = parity(make, leaving(expected=3, request=get(path)))
+    assert sorted(outcome.seen) == ["CancelledError", "finally", "left"]
+
+
+@pytest.mark.parametrize("path", ["/stream", "/lines"])
+def test_a_scope_of_a_dependency_ends_a_stream(parity, path):
+    """A time limit around `yield` holds for the stream: it is cut, and the dependency sees it."""
+
+    def make(seen):
+        app = application(seen)
+
+        async def limited():
+            with anyio.move_on_after(0.1) as scope:
+                yield
+            seen.append(f"cancelled: {scope.cancelled_caught}")
+
+        async def pieces():
+            yield "a"
+            await asyncio.sleep(30)
+
+        @app.get("/stream", dependencies=[Depends(limited)])
+        async def stream():
+            return StreamingResponse(pieces())
+
+        app.get("/lines", dependencies=[Depends(limited)])(pieces)
+        return app
+
+    def script(wire):
+        wire.send(get(path, "connection: close"))
+        received = wire.rest()
+        wire.socket.close()
+        wire.reconnect()
+        wire.send(get("/noted?count=1"))
+        return received.partition(b"\r\n\r\n")[2] + wire.response()
+
+    parity(make, script)
+
+
 TAKEN = threading.Event()
 """The client has what the stream has given before."""
 

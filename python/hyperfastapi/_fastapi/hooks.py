@@ -79,6 +79,7 @@ class Hooks:
     not_awaited = staticmethod(exit_stacks.not_awaited)
     shield = staticmethod(exit_stacks.shield)
     send_by_server = staticmethod(sending.send_by_server)
+    is_in_scope = staticmethod(sending.is_in_scope)
     solve = staticmethod(parameters.solve)
     begin_bounds = staticmethod(bounded.begin_bounds)
     client_gone = bounded.ClientGone

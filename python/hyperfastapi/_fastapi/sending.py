@@ -17,8 +17,9 @@ from typing import Any, Protocol, cast
 
 import anyio
 from anyio import CancelScope
+from anyio._backends import _asyncio
 from fastapi.sse import KEEPALIVE_COMMENT
-from starlette import _utils
+from starlette import _utils, responses
 from starlette.concurrency import iterate_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import (
@@ -29,7 +30,7 @@ from starlette.responses import (
     Response,
     StreamingResponse,
 )
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from .streams import (
     Events,
@@ -84,6 +85,9 @@ class Run(Protocol):
         """
 
 
+# Names in it that are not public.
+_responses: Any = responses
+
 _make_group: Any = getattr(_utils, "create_collapsing_task_group", None)
 
 _STREAM_METHODS = ("__call__", "listen_for_disconnect")
@@ -91,6 +95,8 @@ _FILE_METHODS = (
     "__call__",
     "_handle_simple",
     "_handle_single_range",
+    "_handle_multiple_ranges",
+    "generate_multipart",
     "_open_file",
     "_should_use_range",
     "_parse_range_header",
@@ -105,6 +111,24 @@ def _code_of(kind: type, names: tuple[str, ...]) -> tuple[Any, ...]:
 
 _STREAM_CODE = _code_of(StreamingResponse, _STREAM_METHODS)
 _FILE_CODE = _code_of(FileResponse, _FILE_METHODS)
+
+
+# Names in it that are not public.
+_task_states: Any = getattr(_asyncio, "_task_states", None)
+
+
+def is_in_scope() -> bool:
+    """Tell whether the current task is inside a cancel scope of AnyIO's, or may be."""
+    if _task_states is None:
+        return True
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    if task is None:
+        return False
+    state = _task_states.get(task)
+    return state is not None and state.cancel_scope is not None
 
 
 def send_by_server(
@@ -395,31 +419,86 @@ async def _send_file(response: FileResponse, scope: Scope, receive: Receive, sen
             return
     if not ranges:
         await response._handle_simple(send, is_head, send_pathsend=True)
-    elif len(ranges) == 1 and not is_head:
-        await _send_range(response, send, *ranges[0], status.st_size)
+    elif len(ranges) == 1:
+        await _send_range(response, send, *ranges[0], status.st_size, is_head)
     else:
-        await response(scope, receive, send)
-        return
+        await _send_ranges(response, send, ranges, status.st_size, is_head)
     if response.background is not None:
         await response.background()
 
 
+def _body(body: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+def _part(descriptor: int, start: int, end: int, *, more: bool) -> Message:
+    return {
+        "type": "http.response.zerocopysend",
+        "file": descriptor,
+        "offset": start,
+        "count": end - start,
+        "more_body": more,
+    }
+
+
 async def _send_range(
-    response: FileResponse, send: Send, start: int, end: int, file_size: int
+    response: FileResponse, send: Send, start: int, end: int, file_size: int, is_head: bool
 ) -> None:
     headers = MutableHeaders(raw=list(response.raw_headers))
     headers["content-range"] = f"bytes {start}-{end - 1}/{file_size}"
     headers["content-length"] = str(end - start)
     await send({"type": "http.response.start", "status": 206, "headers": headers.raw})
+    if is_head:
+        await send(_body(b"", more=False))
+        return
     descriptor = os.open(response.path, os.O_RDONLY)
     try:
-        await send(
-            {
-                "type": "http.response.zerocopysend",
-                "file": descriptor,
-                "offset": start,
-                "count": end - start,
-            }
-        )
+        await send(_part(descriptor, start, end, more=False))
     finally:
         os.close(descriptor)
+
+
+# Smaller parts of a file are read, and leave together: no descriptor waits for each of them.
+_READ_MAX = 64 * 1024
+
+
+async def _send_ranges(
+    response: FileResponse,
+    send: Send,
+    ranges: list[tuple[int, int]],
+    file_size: int,
+    is_head: bool,
+) -> None:
+    """Send several ranges of a file (RFC 9110 14.6), as many as Starlette lets through."""
+    boundary = _responses.token_hex(13)
+    content_length, header_of = response.generate_multipart(
+        ranges, boundary, file_size, response.headers["content-type"]
+    )
+    headers = MutableHeaders(raw=list(response.raw_headers))
+    headers["content-type"] = f"multipart/byteranges; boundary={boundary}"
+    headers["content-length"] = str(content_length)
+    await send({"type": "http.response.start", "status": 206, "headers": headers.raw})
+    if is_head:
+        await send(_body(b"", more=False))
+        return
+    descriptor = os.open(response.path, os.O_RDONLY)
+    waiting = bytearray()
+    try:
+        for start, end in ranges:
+            waiting += header_of(start, end)
+            if end - start <= _READ_MAX:
+                piece = os.pread(descriptor, end - start, start)
+                if len(piece) < end - start:
+                    raise RuntimeError(f"File at path {response.path} is shorter than expected.")
+                waiting += piece
+            else:
+                await send(_body(bytes(waiting), more=True))
+                waiting.clear()
+                await send(_part(descriptor, start, end, more=True))
+            waiting += b"\r\n"
+            if len(waiting) > _READ_MAX:
+                await send(_body(bytes(waiting), more=True))
+                waiting.clear()
+    finally:
+        os.close(descriptor)
+    await send(_body(bytes(waiting) + f"--{boundary}--".encode("latin-1"), more=False))
