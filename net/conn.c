@@ -246,18 +246,35 @@ static void finish(struct hfa_conn *conn)
     conn->transport.ops->shutdown_write(&conn->transport);
 }
 
+/* An engine that has more as soon as something was sent comes again within one flush, at the same
+ * time of the reactor: not for ever, others have their turn. */
+static bool may_write(struct hfa_conn *conn)
+{
+    uint64_t now_ns = hfa_reactor_now(conn->server->reactor);
+
+    if (conn->flushed_ns != now_ns) {
+        conn->flushed_ns = now_ns;
+        conn->flushed = 0;
+    }
+    return conn->flushed < HFA_OUTPUT_STEP;
+}
+
 static void write_output(struct hfa_conn *conn)
 {
     struct hfa_server *server = conn->server;
     uint64_t written = 0;
-    enum hfa_status status =
-        conn->transport.ops->write(&conn->transport, &conn->carrier.output, buffers_of(conn),
-                                   &server->dispatcher.released, &written);
+    enum hfa_status status = HFA_AGAIN;
+
+    if (may_write(conn))
+        status =
+            conn->transport.ops->write(&conn->transport, &conn->carrier.output, buffers_of(conn),
+                                       &server->dispatcher.released, &written);
 
     if (status == HFA_ERR_SYSTEM) {
         hfa_conn_close(conn);
         return;
     }
+    conn->flushed += written;
     if (status == HFA_OK)
         conn->write_deadline_ns = HFA_NEVER;
     else if ((written > 0 || conn->write_deadline_ns == HFA_NEVER) &&

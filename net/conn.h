@@ -32,6 +32,8 @@ struct hfa_conn {
     struct hfa_timer timer;
     struct hfa_buffer input;    /* read and not yet taken by the engine */
     uint64_t write_deadline_ns; /* the peer has to take something by then */
+    uint64_t flushed;           /* bytes sent since the time of flushed_ns */
+    uint64_t flushed_ns;
     struct hfa_deferred deferred;
     struct hfa_conn *next; /* the server's connections */
     struct hfa_conn **link;

@@ -7,6 +7,8 @@
 /* An exchange and the first memory of its arena: most requests need no other allocation. */
 #define EXCHANGE_SIZE 4096
 #define FREE_MAX      256
+/* Exchanges of one peer that come behind each other while others wait. */
+#define IN_A_ROW 16
 
 enum hfa_status hfa_dispatcher_init(struct hfa_dispatcher *dispatcher, struct hfa_app *app,
                                     const struct hfa_limits *limits)
@@ -77,7 +79,8 @@ void hfa_peer_release(struct hfa_peer *peer)
     peer->dispatcher->peers_gone = peer;
 }
 
-struct hfa_exchange *hfa_dispatcher_new_exchange(struct hfa_dispatcher *dispatcher)
+struct hfa_exchange *hfa_dispatcher_new_exchange(struct hfa_dispatcher *dispatcher,
+                                                 struct hfa_peer *peer)
 {
     struct hfa_exchange *exchange = dispatcher->free;
 
@@ -95,6 +98,8 @@ struct hfa_exchange *hfa_dispatcher_new_exchange(struct hfa_dispatcher *dispatch
     }
     exchange->dispatcher = dispatcher;
     exchange->references = 1;
+    exchange->peer = peer;
+    peer->references++;
     return exchange;
 }
 
@@ -105,8 +110,7 @@ static void drop_reference(struct hfa_exchange *exchange)
     if (--exchange->references > 0)
         return;
     hfa_buffer_release(&exchange->body, &dispatcher->buffers);
-    if (exchange->peer != NULL)
-        hfa_peer_release(exchange->peer);
+    hfa_peer_release(exchange->peer);
     while (exchange->messages != NULL) {
         struct hfa_message *message = exchange->messages;
         exchange->messages = message->next;
@@ -122,6 +126,63 @@ static void drop_reference(struct hfa_exchange *exchange)
     dispatcher->free_count++;
 }
 
+static void push_peer(struct hfa_dispatcher *dispatcher, struct hfa_peer *peer, bool first)
+{
+    if (dispatcher->ready_first == NULL) {
+        peer->next = NULL;
+        dispatcher->ready_first = dispatcher->ready_last = peer;
+    } else if (first) {
+        peer->next = dispatcher->ready_first;
+        dispatcher->ready_first = peer;
+        dispatcher->in_a_row = 0;
+    } else {
+        peer->next = NULL;
+        dispatcher->ready_last->next = peer;
+        dispatcher->ready_last = peer;
+    }
+}
+
+/* Takes the first one off. */
+static void pop_peer(struct hfa_dispatcher *dispatcher)
+{
+    dispatcher->ready_first = dispatcher->ready_first->next;
+    if (dispatcher->ready_first == NULL)
+        dispatcher->ready_last = NULL;
+    dispatcher->in_a_row = 0;
+}
+
+static void push_exchange(struct hfa_peer *peer, struct hfa_exchange *exchange, bool first)
+{
+    exchange->ready_next = NULL;
+    if (peer->ready_first == NULL) {
+        peer->ready_first = peer->ready_last = exchange;
+        push_peer(peer->dispatcher, peer, first);
+    } else if (first) {
+        exchange->ready_next = peer->ready_first;
+        peer->ready_first = exchange;
+    } else {
+        peer->ready_last->ready_next = exchange;
+        peer->ready_last = exchange;
+    }
+}
+
+/* The next one, off the queue. */
+static struct hfa_exchange *pop_exchange(struct hfa_dispatcher *dispatcher)
+{
+    struct hfa_peer *peer = dispatcher->ready_first;
+    struct hfa_exchange *exchange = peer->ready_first;
+
+    peer->ready_first = exchange->ready_next;
+    if (peer->ready_first == NULL) {
+        peer->ready_last = NULL;
+        pop_peer(dispatcher);
+    } else if (++dispatcher->in_a_row >= IN_A_ROW && peer->next != NULL) {
+        pop_peer(dispatcher);
+        push_peer(dispatcher, peer, false);
+    }
+    return exchange;
+}
+
 void hfa_exchange_notify(struct hfa_exchange *exchange, unsigned events)
 {
     struct hfa_dispatcher *dispatcher = exchange->dispatcher;
@@ -133,17 +194,7 @@ void hfa_exchange_notify(struct hfa_exchange *exchange, unsigned events)
         return;
     exchange->is_queued = true;
     exchange->references++; /* the queue's */
-    if (dispatcher->ready_first == NULL) {
-        exchange->ready_next = NULL;
-        dispatcher->ready_first = dispatcher->ready_last = exchange;
-    } else if (dispatcher->queues_first) {
-        exchange->ready_next = dispatcher->ready_first;
-        dispatcher->ready_first = exchange;
-    } else {
-        exchange->ready_next = NULL;
-        dispatcher->ready_last->ready_next = exchange;
-        dispatcher->ready_last = exchange;
-    }
+    push_exchange(exchange->peer, exchange, dispatcher->queues_first);
 }
 
 void hfa_exchange_cancel(struct hfa_exchange *exchange)
@@ -233,10 +284,7 @@ unsigned hfa_dispatcher_run(struct hfa_dispatcher *dispatcher, unsigned most)
     unsigned handed_over = 0;
 
     while (dispatcher->ready_first != NULL && handed_over < most) {
-        struct hfa_exchange *exchange = dispatcher->ready_first;
-        dispatcher->ready_first = exchange->ready_next;
-        if (dispatcher->ready_first == NULL)
-            dispatcher->ready_last = NULL;
+        struct hfa_exchange *exchange = pop_exchange(dispatcher);
         exchange->is_queued = false;
         /* Requests that were taken back at once cost next to nothing: they may be many, and what
          * comes behind them must not wait for another turn. */

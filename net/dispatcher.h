@@ -1,4 +1,6 @@
 /* The dispatcher: recycles exchanges, queues those with news, and hands them to the application.
+ * Exchanges of one peer come in the order of their news, and a few of each peer in turn: one that
+ * asks for a hundred things at once does not hold up the others.
  *
  * One a server. Reading and parsing only queue; hfa_dispatcher_run() is the one place where the
  * application is called, so an embedder can take its interpreter lock once for a whole batch.
@@ -29,8 +31,9 @@ struct hfa_dispatcher {
     struct hfa_app *app;             /* borrowed */
     const struct hfa_limits *limits; /* borrowed */
     struct hfa_buffer_pool buffers;
-    struct hfa_exchange *ready_first;
-    struct hfa_exchange *ready_last;
+    struct hfa_peer *ready_first; /* with news */
+    struct hfa_peer *ready_last;
+    unsigned in_a_row;         /* handed over of ready_first since its turn began */
     bool queues_first;         /* what is queued goes on with what was just done: it comes next */
     struct hfa_exchange *free; /* recycled exchanges */
     unsigned free_count;
@@ -48,8 +51,9 @@ enum hfa_status hfa_dispatcher_init(struct hfa_dispatcher *dispatcher, struct hf
 /* No exchange may be in use any more. */
 void hfa_dispatcher_free(struct hfa_dispatcher *dispatcher);
 
-/* A fresh exchange with one reference, the protocol's; NULL when memory is out. */
-struct hfa_exchange *hfa_dispatcher_new_exchange(struct hfa_dispatcher *dispatcher);
+/* A fresh exchange of a peer's with one reference, the protocol's; NULL when memory is out. */
+struct hfa_exchange *hfa_dispatcher_new_exchange(struct hfa_dispatcher *dispatcher,
+                                                 struct hfa_peer *peer);
 
 /* As many connections, or exchanges in progress, as limits->concurrency allows: answer 503. */
 bool hfa_dispatcher_is_full(const struct hfa_dispatcher *dispatcher);

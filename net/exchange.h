@@ -47,7 +47,9 @@ struct hfa_request {
 /* Who talks to whom. Shared by a connection and its exchanges, so that a request whose client has
  * left still knows where it came from. */
 struct hfa_peer {
-    struct hfa_peer *next;
+    struct hfa_peer *next;            /* the dispatcher's: with news, or without references */
+    struct hfa_exchange *ready_first; /* its exchanges with news */
+    struct hfa_exchange *ready_last;
     struct hfa_dispatcher *dispatcher;
     unsigned references;
     bool is_secure;
@@ -123,7 +125,7 @@ struct hfa_exchange {
     const struct hfa_exchange_ops *ops;
     void *stream; /* the protocol's; NULL once the transport is gone */
     struct hfa_dispatcher *dispatcher;
-    struct hfa_exchange *ready_next; /* the dispatcher's queue */
+    struct hfa_exchange *ready_next; /* its peer's queue */
     unsigned events;                 /* enum hfa_event not yet handed over */
     bool is_queued;
     unsigned char references;

@@ -265,7 +265,7 @@ static void begin_exchange(struct hfa_http1_conn *conn, struct hfa_bytes raw)
     struct hfa_carrier *carrier = conn->carrier;
     const struct hfa_http1_head *head = &conn->head;
     struct hfa_http1_target target;
-    struct hfa_exchange *exchange = hfa_dispatcher_new_exchange(carrier->dispatcher);
+    struct hfa_exchange *exchange = hfa_dispatcher_new_exchange(carrier->dispatcher, carrier->peer);
 
     if (exchange == NULL) {
         refuse(conn, 503);
@@ -273,8 +273,6 @@ static void begin_exchange(struct hfa_http1_conn *conn, struct hfa_bytes raw)
     }
     exchange->ops = &http1_ops;
     exchange->stream = conn;
-    exchange->peer = carrier->peer;
-    carrier->peer->references++;
     conn->exchange = exchange;
     conn->had_request = true;
     conn->discarded = 0;

@@ -577,6 +577,8 @@ static int make_session(struct hfa_http2_conn *conn)
         set_options(option, hfa_http2_limits(conn));
         error = nghttp2_session_server_new2(&conn->session, callbacks, conn, option);
     }
+    if (error != 0)
+        conn->session = NULL; /* nghttp2 has freed what it leaves there */
     if (option != NULL)
         nghttp2_option_del(option);
     if (callbacks != NULL)

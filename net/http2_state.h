@@ -14,6 +14,9 @@
 /* More than can be in flight at once with limits->h2_streams left at its default. */
 #define HFA_HTTP2_RESETS_KEPT 256
 
+/* Fields of every response, the server's own: the status beside them has no place here. */
+#define HFA_HTTP2_DEFAULT_FIELDS 15
+
 /* One request and its response. Lives in its exchange's arena, from the head's first frame until
  * nghttp2 has closed the stream. */
 struct hfa_http2_stream {
@@ -51,8 +54,11 @@ struct hfa_http2_stream {
 };
 
 struct hfa_http2_conn {
-    struct hfa_carrier *carrier; /* borrowed */
-    nghttp2_session *session;    /* owned */
+    struct hfa_carrier *carrier;    /* borrowed */
+    nghttp2_session *session;       /* owned */
+    struct hfa_bytes default_lines; /* what default_fields was made of */
+    nghttp2_nv default_fields[HFA_HTTP2_DEFAULT_FIELDS];
+    size_t default_count;
     struct hfa_http2_guard guard;
     struct hfa_http2_stream *streams;
     struct hfa_http2_stream *receiving; /* whose head is arriving */

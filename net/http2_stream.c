@@ -3,13 +3,15 @@
 #include <unistd.h>
 
 #include "http2_state.h"
+#include "lower_case.h"
 #include "status_line.h"
 #include "ws_handshake.h"
 
 /* Fields of a response that need no memory of their own to be listed. */
 #define NAMES_ON_STACK 48
 /* Fields that the server adds: the status, and those of every response. */
-#define OWN_FIELDS_MAX 16
+#define OWN_FIELDS_MAX (1 + HFA_HTTP2_DEFAULT_FIELDS)
+#define STATUS_LENGTH  3
 
 static const struct hfa_exchange_ops http2_ops;
 
@@ -72,13 +74,11 @@ static void on_websocket_change(struct hfa_carrier *carrier)
 struct hfa_http2_stream *hfa_http2_stream_new(struct hfa_http2_conn *conn, int32_t id)
 {
     struct hfa_dispatcher *dispatcher = conn->carrier->dispatcher;
-    struct hfa_exchange *exchange = hfa_dispatcher_new_exchange(dispatcher);
+    struct hfa_exchange *exchange = hfa_dispatcher_new_exchange(dispatcher, conn->carrier->peer);
 
     if (exchange == NULL)
         return NULL;
     struct hfa_http2_stream *stream = hfa_arena_alloc(&exchange->arena, sizeof(*stream));
-    exchange->peer = conn->carrier->peer;
-    exchange->peer->references++;
     if (stream == NULL) {
         hfa_exchange_detach(exchange);
         return NULL;
@@ -171,49 +171,62 @@ static bool is_connection_field(struct hfa_bytes name)
     }
 }
 
-/* The application's fields in memory that lives until they are sent, names in lower case. */
-static enum hfa_status copy_fields(struct hfa_http2_stream *stream, const struct hfa_field *fields,
-                                   size_t field_count, nghttp2_nv *list, size_t *count)
+/* The application's fields in memory that lives until they are sent, names in lower case. `text`
+ * has room for them. */
+static void copy_fields(const struct hfa_field *fields, size_t field_count, char *text,
+                        nghttp2_nv *list, size_t *count)
 {
-    size_t size = 0;
-
-    for (size_t i = 0; i < field_count; i++)
-        size += fields[i].name.length + fields[i].value.length;
-    char *text = hfa_arena_alloc(&stream->exchange->arena, size);
-    if (text == NULL)
-        return HFA_ERR_NO_MEMORY;
     for (size_t i = 0; i < field_count; i++) {
         struct hfa_bytes name = fields[i].name;
         struct hfa_bytes value = fields[i].value;
         if (is_connection_field(name))
             continue;
-        for (size_t j = 0; j < name.length; j++) {
-            unsigned char byte = (unsigned char)name.data[j];
-            text[j] = (char)(byte | ((unsigned)(byte - 'A') < 26u ? 0x20 : 0));
-        }
+        char *value_text = hfa_lower_case_copy(text, name);
         if (value.length > 0)
-            memcpy(text + name.length, value.data, value.length);
+            memcpy(value_text, value.data, value.length);
         list[(*count)++] = make_nv((struct hfa_bytes){text, name.length},
-                                   (struct hfa_bytes){text + name.length, value.length});
-        text += name.length + value.length;
+                                   (struct hfa_bytes){value_text, value.length});
+        text = value_text + value.length;
     }
-    return HFA_OK;
 }
 
-/* The server's own, out of "name: value\r\n" lines that stay where they are. */
-static void add_default_fields(struct hfa_bytes lines, nghttp2_nv *list, size_t *count)
+static size_t text_size(const struct hfa_field *fields, size_t field_count)
 {
-    for (size_t most = OWN_FIELDS_MAX - 1; lines.length > 0 && most > 0; most--) {
+    size_t size = 0;
+
+    for (size_t i = 0; i < field_count; i++)
+        size += fields[i].name.length + fields[i].value.length;
+    return size;
+}
+
+/* The server's own, out of "name: value\r\n" lines that stay where they are: their text may change,
+ * as the date does, but not where in it a field begins and ends. */
+static void read_default_fields(struct hfa_http2_conn *conn, struct hfa_bytes lines)
+{
+    conn->default_lines = lines;
+    conn->default_count = 0;
+    while (lines.length > 0 && conn->default_count < HFA_HTTP2_DEFAULT_FIELDS) {
         const char *end = memchr(lines.data, '\r', lines.length);
         const char *colon = memchr(lines.data, ':', lines.length);
         if (end == NULL || colon == NULL || colon > end)
             return;
         struct hfa_bytes name = {lines.data, (size_t)(colon - lines.data)};
         struct hfa_bytes value = {colon + 2, (size_t)(end - colon) - 2};
-        list[(*count)++] = make_nv(name, value);
+        conn->default_fields[conn->default_count++] = make_nv(name, value);
         lines.length -= (size_t)(end - lines.data) + 2;
         lines.data = end + 2;
     }
+}
+
+static void add_default_fields(struct hfa_http2_stream *stream, nghttp2_nv *list, size_t *count)
+{
+    struct hfa_http2_conn *conn = stream->conn;
+    struct hfa_bytes lines = *stream->carrier.default_fields;
+
+    if (lines.data != conn->default_lines.data || lines.length != conn->default_lines.length)
+        read_default_fields(conn, lines);
+    memcpy(list + *count, conn->default_fields, conn->default_count * sizeof(*list));
+    *count += conn->default_count;
 }
 
 static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *into, size_t most,
@@ -227,7 +240,8 @@ static enum hfa_status list_head(struct hfa_http2_stream *stream, int status_cod
                                  const struct hfa_field *fields, size_t field_count,
                                  nghttp2_nv *memory, nghttp2_nv **list, size_t *count)
 {
-    char *digits = hfa_arena_alloc(&stream->exchange->arena, 3);
+    char *digits =
+        hfa_arena_alloc(&stream->exchange->arena, STATUS_LENGTH + text_size(fields, field_count));
 
     *list = memory;
     *count = 0;
@@ -239,10 +253,11 @@ static enum hfa_status list_head(struct hfa_http2_stream *stream, int status_cod
     digits[0] = (char)('0' + status_code / 100);
     digits[1] = (char)('0' + status_code / 10 % 10);
     digits[2] = (char)('0' + status_code % 10);
-    (*list)[(*count)++] = make_nv(HFA_BYTES(":status"), (struct hfa_bytes){digits, 3});
+    (*list)[(*count)++] = make_nv(HFA_BYTES(":status"), (struct hfa_bytes){digits, STATUS_LENGTH});
     if (status_code >= 200)
-        add_default_fields(*stream->carrier.default_fields, *list, count);
-    return copy_fields(stream, fields, field_count, *list, count);
+        add_default_fields(stream, *list, count);
+    copy_fields(fields, field_count, digits + STATUS_LENGTH, *list, count);
+    return HFA_OK;
 }
 
 static enum hfa_status submit_head(struct hfa_http2_stream *stream, int status_code,
@@ -272,7 +287,7 @@ static enum hfa_status read_length(struct hfa_http2_stream *stream, int status_c
 
     for (size_t i = 0; i < field_count; i++) {
         uint64_t length = 0;
-        if (!hfa_bytes_equal_lower(fields[i].name, HFA_BYTES("content-length")))
+        if (!HFA_FIELD_NAME_IS(fields[i].name, "content-length"))
             continue;
         if (hfa_field_parse_content_length(fields[i].value, &length) != HFA_OK ||
             (stream->has_length && length != stream->length_left))
@@ -404,11 +419,12 @@ static enum hfa_status op_write_trailers(struct hfa_exchange *exchange,
     struct hfa_http2_stream *stream = exchange->stream;
 
     if (stream->has_body && field_count > 0) {
+        char *text = hfa_arena_alloc(&exchange->arena, text_size(fields, field_count));
         stream->trailers =
             hfa_arena_alloc(&exchange->arena, field_count * sizeof(*stream->trailers));
-        if (stream->trailers == NULL || copy_fields(stream, fields, field_count, stream->trailers,
-                                                    &stream->trailer_count) != HFA_OK)
+        if (text == NULL || stream->trailers == NULL)
             return HFA_ERR_NO_MEMORY;
+        copy_fields(fields, field_count, text, stream->trailers, &stream->trailer_count);
     }
     enum hfa_status status = end_response(stream);
     resume(stream);

@@ -30,6 +30,9 @@ struct hfa_output {
 /* Pieces of borrowed memory below this are better copied than referred to. */
 #define HFA_OUTPUT_BORROW_MIN 16384
 
+/* What a connection sends at most before others have their turn, however fast its peer takes it. */
+#define HFA_OUTPUT_STEP ((size_t)512 * 1024)
+
 enum hfa_status hfa_output_append(struct hfa_output *output, struct hfa_buffer_pool *pool,
                                   struct hfa_bytes bytes);
 

@@ -16,8 +16,6 @@
 #endif
 
 #define VECTORS_MAX 64
-/* What one system call takes from a file at most, so that one download does not hold up a turn. */
-#define FILE_STEP (512 * 1024)
 
 enum hfa_status hfa_socket_prepare(int fd)
 {
@@ -63,8 +61,8 @@ enum hfa_status hfa_socket_peek(int fd, char *data, size_t size, size_t *length)
 
 static ssize_t send_file(int fd, int file_fd, off_t offset, size_t length)
 {
-    if (length > FILE_STEP)
-        length = FILE_STEP;
+    if (length > HFA_OUTPUT_STEP)
+        length = HFA_OUTPUT_STEP;
 #ifdef __linux__
     return sendfile(fd, file_fd, &offset, length);
 #else
@@ -74,10 +72,25 @@ static ssize_t send_file(int fd, int file_fd, off_t offset, size_t length)
 #endif
 }
 
+/* Cuts them down to one step; returns how many are left. */
+static int limit_vectors(struct iovec *vectors, int count)
+{
+    size_t left = HFA_OUTPUT_STEP;
+
+    for (int i = 0; i < count; i++) {
+        if (vectors[i].iov_len >= left) {
+            vectors[i].iov_len = left;
+            return i + 1;
+        }
+        left -= vectors[i].iov_len;
+    }
+    return count;
+}
+
 static ssize_t send_vectors(int fd, const struct hfa_output *output)
 {
     struct iovec vectors[VECTORS_MAX];
-    int count = hfa_output_vectors(output, vectors, VECTORS_MAX);
+    int count = limit_vectors(vectors, hfa_output_vectors(output, vectors, VECTORS_MAX));
 
     if (count == 1)
         return send(fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
@@ -104,7 +117,7 @@ enum hfa_status hfa_socket_write(int fd, struct hfa_output *output, struct hfa_b
             return HFA_ERR_SYSTEM; /* the file has become shorter than what was announced */
         hfa_output_consume(output, buffers, (uint64_t)sent, released);
         *written += (uint64_t)sent;
-        if (is_file && *written >= FILE_STEP && output->length > 0)
+        if (*written >= HFA_OUTPUT_STEP && output->length > 0)
             return HFA_AGAIN; /* others first */
     }
     return HFA_OK;

@@ -16,9 +16,10 @@ enum hfa_status hfa_socket_read(int fd, char *data, size_t size, size_t *length)
 /* As hfa_socket_read(), but the bytes stay to be read. */
 enum hfa_status hfa_socket_peek(int fd, char *data, size_t size, size_t *length);
 
-/* Sends as much as the socket takes. HFA_OK: all is sent. HFA_AGAIN: the rest waits until the
- * socket is writable. HFA_ERR_SYSTEM: the connection is lost, or a file could not be read to its
- * end. `*written` counts the bytes that left, on every return. */
+/* Sends as much as the socket takes, and little more than HFA_OUTPUT_STEP. HFA_OK: all is sent.
+ * HFA_AGAIN: the rest waits until the socket is writable. HFA_ERR_SYSTEM: the connection is lost,
+ * or a file could not be read to its end. `*written` counts the bytes that left, on every return.
+ */
 enum hfa_status hfa_socket_write(int fd, struct hfa_output *output, struct hfa_buffer_pool *buffers,
                                  struct hfa_lent **released, uint64_t *written);
 

@@ -27,8 +27,6 @@
 #define GROUPS_DEFAULT       "X25519MLKEM768:X25519:P-256:P-384"
 #define GROUPS_BEFORE_HYBRID "X25519:P-256:P-384"
 
-/* What one call encrypts at most, so that one download does not hold up a turn. */
-#define WRITE_STEP   (512 * 1024)
 #define FILE_PIECE   16384
 #define VECTORS_MAX  16
 #define RECORD_FIRST 0x16 /* a handshake record's first byte */
@@ -443,7 +441,7 @@ static enum hfa_status write_file_piece(struct hfa_transport *transport, int fil
 #ifdef SSL_OP_ENABLE_KTLS
     if (BIO_get_ktls_send(SSL_get_wbio(session->ssl))) {
         ossl_ssize_t result = SSL_sendfile(session->ssl, file_fd, offset,
-                                           length < WRITE_STEP ? length : WRITE_STEP, 0);
+                                           length < HFA_OUTPUT_STEP ? length : HFA_OUTPUT_STEP, 0);
         *sent = result > 0 ? (size_t)result : 0;
         if (result > 0)
             return HFA_OK;
@@ -486,7 +484,7 @@ static enum hfa_status tls_write(struct hfa_transport *transport, struct hfa_out
             return status;
         hfa_output_consume(output, buffers, sent, released);
         *written += sent;
-        if (*written >= WRITE_STEP && output->length > 0)
+        if (*written >= HFA_OUTPUT_STEP && output->length > 0)
             return HFA_AGAIN; /* others first */
     }
     return HFA_OK;

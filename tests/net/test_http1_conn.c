@@ -495,7 +495,8 @@ static void test_limit_concurrency_answers_503_and_closes(void **state)
 /* A request of another connection that the application has not been told of yet. */
 static void queue_another_request(void)
 {
-    struct hfa_exchange *exchange = hfa_dispatcher_new_exchange(&fixture.dispatcher);
+    struct hfa_exchange *exchange =
+        hfa_dispatcher_new_exchange(&fixture.dispatcher, fixture.carrier.peer);
 
     assert_non_null(exchange);
     hfa_exchange_notify(exchange, HFA_EVENT_REQUEST);

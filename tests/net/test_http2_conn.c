@@ -405,7 +405,8 @@ static void test_requests_that_are_taken_back_do_not_use_up_a_turn(void **state)
 {
     open_with(&default_limits, serve_at_once);
     for (int i = 0; i < 3; i++) {
-        struct hfa_exchange *exchange = hfa_dispatcher_new_exchange(&fixture.dispatcher);
+        struct hfa_exchange *exchange =
+            hfa_dispatcher_new_exchange(&fixture.dispatcher, fixture.carrier.peer);
         assert_non_null(exchange);
         hfa_exchange_notify(exchange, HFA_EVENT_REQUEST);
         hfa_exchange_cancel(exchange);

@@ -79,6 +79,46 @@ static void test_a_pipelining_connection_lets_others_have_their_turn(void **stat
     close(other);
 }
 
+#define GET_FRAME 18
+#define PREFACE   "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
+
+/* A GET frame; the path is one byte and a slash. */
+static void append_get(char **at, int stream, char path)
+{
+    char frame[GET_FRAME + 1] = "\0\0\x09\x01\x05\0\0\0\0\x82\x86\x41\x01"
+                                "a\x04\x02/.";
+
+    frame[7] = (char)(stream >> 8);
+    frame[8] = (char)stream;
+    frame[17] = path;
+    memcpy(*at, frame, GET_FRAME);
+    *at += GET_FRAME;
+}
+
+static void test_a_connection_of_many_streams_lets_others_have_their_turn(void **state)
+{
+    char requests[sizeof(PREFACE) + 100 * GET_FRAME];
+    char *at = requests;
+    server_fixture_open(&fixture, &default_limits, serve_path);
+    int eager = client_connect(&fixture, 0);
+    int other = client_connect(&fixture, 0);
+    memcpy(at, PREFACE, sizeof(PREFACE) - 1);
+    at += sizeof(PREFACE) - 1;
+    for (int i = 0; i < 100; i++)
+        append_get(&at, 1 + 2 * i, 'e');
+    client_send(&fixture, eager, (struct hfa_bytes){requests, (size_t)(at - requests)});
+    at = requests + sizeof(PREFACE) - 1;
+    append_get(&at, 1, 'o');
+    client_send(&fixture, other, (struct hfa_bytes){requests, (size_t)(at - requests)});
+    while (strlen(fixture.log) < 202)
+        server_turn(&fixture);
+    const char *others = strchr(fixture.log, 'o');
+    assert_non_null(others);
+    assert_in_range(others - fixture.log, 1, 2 * 17);
+    close(eager);
+    close(other);
+}
+
 static void test_connections_beyond_the_limit_wait_for_a_place(void **state)
 {
     struct hfa_limits limits = default_limits;
@@ -157,13 +197,13 @@ static void serve_large(struct server_fixture *server, struct hfa_exchange *exch
 static void assert_large_follows(int client)
 {
     size_t length = 0;
-    while (length < LARGE) {
+    for (unsigned pieces = 1; length < LARGE; pieces++) {
         /* Little at a time: the server has to wait for room again and again. */
         ssize_t got = client_receive(&fixture, client, received, 8192);
         assert_true(got > 0);
         assert_memory_equal(received, large + length, (size_t)got);
         length += (size_t)got;
-        if (length % 16 == 0)
+        if (pieces % 16 == 0)
             server_turn(&fixture);
     }
     assert_int_equal(length, LARGE);
@@ -178,6 +218,53 @@ static void test_a_slow_reader_gets_everything(void **state)
     assert_large_follows(client);
     server_turn(&fixture);
     assert_int_equal(fixture.owners_back, 1);
+    close(client);
+}
+
+/* What the client's system has received, with one turn of the server's at most. */
+static size_t receive_a_turn(int client)
+{
+    size_t length = 0;
+    ssize_t got = 0;
+    server_turn(&fixture);
+    while ((got = recv(client, received, LARGE, MSG_DONTWAIT)) > 0)
+        length += (size_t)got;
+    return length;
+}
+
+static void test_a_fast_reader_lets_others_have_their_turn(void **state)
+{
+    size_t length = 0;
+    server_fixture_open(&fixture, &default_limits, serve_large);
+    int client = client_connect(&fixture, (int)LARGE);
+    client_send(&fixture, client, HFA_BYTES(GET("/")));
+    while (length < LARGE) {
+        size_t got = receive_a_turn(client);
+        assert_in_range(got, 0, HFA_OUTPUT_STEP);
+        length += got;
+    }
+    close(client);
+}
+
+static void test_a_fast_reader_of_a_stream_lets_others_have_their_turn(void **state)
+{
+    /* Windows for all of it, the stream's and the connection's. */
+    static const char windows[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                                  "\0\0\x06\x04\0\0\0\0\0\0\x04\x7f\xff\xff\xff"
+                                  "\0\0\x04\x08\0\0\0\0\0\x70\0\0\0";
+    char request[GET_FRAME];
+    char *at = request;
+    size_t length = 0;
+    server_fixture_open(&fixture, &default_limits, serve_large);
+    int client = client_connect(&fixture, (int)LARGE);
+    append_get(&at, 1, 'e');
+    client_send(&fixture, client, (struct hfa_bytes){windows, sizeof(windows) - 1});
+    client_send(&fixture, client, (struct hfa_bytes){request, sizeof(request)});
+    while (length < LARGE) {
+        size_t got = receive_a_turn(client);
+        assert_in_range(got, 0, HFA_OUTPUT_STEP + default_limits.response_buffer + 32768);
+        length += got;
+    }
     close(client);
 }
 
@@ -352,11 +439,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_connection_is_kept_for_the_next_request),
         TEST(test_a_pipelining_connection_lets_others_have_their_turn),
+        TEST(test_a_connection_of_many_streams_lets_others_have_their_turn),
         TEST(test_connections_beyond_the_limit_wait_for_a_place),
         TEST(test_an_idle_connection_ends_without_a_word),
         TEST(test_a_refusal_reaches_a_client_that_is_still_sending),
         TEST(test_a_client_that_never_stops_sending_is_left_after_a_while),
         TEST(test_a_slow_reader_gets_everything),
+        TEST(test_a_fast_reader_lets_others_have_their_turn),
+        TEST(test_a_fast_reader_of_a_stream_lets_others_have_their_turn),
         TEST(test_a_reader_that_takes_nothing_is_cut),
         TEST(test_an_application_that_waits_for_room_is_told_of_it),
         TEST(test_an_application_that_streams_is_told_that_its_reader_was_cut),
