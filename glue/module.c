@@ -296,12 +296,14 @@ static int find_task_type(struct hfa_state *state)
     if (asyncio == NULL)
         return -1;
     state->cancelled_error = PyObject_GetAttrString(asyncio, "CancelledError");
+    state->future_type = PyObject_GetAttrString(asyncio, "Future");
     Py_DECREF(asyncio);
     state->from_attributes_kwnames = PyTuple_Pack(1, state->str_from_attributes);
     state->context_kwnames = PyTuple_Pack(1, state->str_context);
     return state->task_type == NULL || state->cancelled_error == NULL ||
-                   state->enter_task == NULL || state->leave_task == NULL ||
-                   state->from_attributes_kwnames == NULL || state->context_kwnames == NULL
+                   state->future_type == NULL || state->enter_task == NULL ||
+                   state->leave_task == NULL || state->from_attributes_kwnames == NULL ||
+                   state->context_kwnames == NULL
                ? -1
                : 0;
 }
@@ -418,6 +420,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->task_type);
     Py_VISIT(state->client_disconnected);
     Py_VISIT(state->cancelled_error);
+    Py_VISIT(state->future_type);
     return 0;
 }
 
@@ -439,6 +442,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->task_type);
     Py_CLEAR(state->client_disconnected);
     Py_CLEAR(state->cancelled_error);
+    Py_CLEAR(state->future_type);
     Py_CLEAR(state->enter_task);
     Py_CLEAR(state->leave_task);
     Py_CLEAR(state->spare_stop);

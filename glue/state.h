@@ -167,6 +167,7 @@ struct hfa_state {
 #undef HFA_DECLARE_TYPE
     PyObject *task_type;       /* asyncio.Task */
     PyObject *cancelled_error; /* asyncio.CancelledError */
+    PyObject *future_type;     /* asyncio.Future */
     PyObject *enter_task;      /* asyncio.tasks._enter_task: (loop, task) */
     PyObject *leave_task;
     PyObject *spare_stop;          /* see hfa_await_next_result_again(); or NULL */

@@ -248,6 +248,14 @@ static void waiter_dealloc(PyObject *self)
     hfa_free_list_put(&state->free_waiters, self);
 }
 
+/* What isinstance() asks. AnyIO leaves a task alone whose asyncio.Future is done: what the task has
+ * waited for is then its own, though the scope around it is cancelled in the same turn. */
+static PyObject *get_class(PyObject *self, void *unused)
+{
+    (void)unused;
+    return Py_NewRef(((struct hfa_waiter *)self)->server->state->future_type);
+}
+
 static PyMethodDef waiter_methods[] = {
     {"add_done_callback", (PyCFunction)(void (*)(void))method_add_done_callback,
      METH_FASTCALL | METH_KEYWORDS, "Has the task called when the wait is over."},
@@ -264,6 +272,7 @@ static PyMethodDef waiter_methods[] = {
 static PyGetSetDef waiter_getset[] = {
     {"_asyncio_future_blocking", get_blocking, set_blocking, "How asyncio knows a future.", NULL},
     {"_loop", get_loop, NULL, "The event loop.", NULL},
+    {"__class__", get_class, NULL, "asyncio.Future, whose place it takes.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -135,6 +135,56 @@ def test_a_handler_that_receives_is_told(parity):
     assert outcome.seen == ["body", "http.disconnect", "http.disconnect"]
 
 
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_the_end_of_a_stream_is_told_to_who_still_receives(parity, kind):
+    """I115: middleware sees the disconnect behind the last message, before the stream's end."""
+
+    class Noting:
+        def __init__(self, app, seen):
+            self.app, self.seen = app, seen
+
+        async def __call__(self, scope, receive, send):
+            async def noted_receive():
+                message = await receive()
+                self.seen.append(message["type"])
+                return message
+
+            async def noted_send(message):
+                await send(message)
+                self.seen.append(message.get("body", message["type"]))
+
+            if scope["path"] == "/noted":
+                await self.app(scope, receive, send)
+                return
+            await self.app(scope, noted_receive, noted_send)
+            self.seen.append("end")
+
+    def make(seen):
+        app = application([])
+        app.add_middleware(Noting, seen=seen)
+
+        @app.get("/")
+        async def stream():
+            async def pieces():
+                yield b"a"
+                await asyncio.sleep(0.01)
+                yield b"b"
+
+            body = pieces() if kind == "async" else iter([b"a", b"b"])
+            return fastapi.responses.StreamingResponse(body)
+
+        return app
+
+    def script(wire):
+        wire.send(get() + get("/noted?count=0"))
+        return wire.response() + wire.response()
+
+    outcome = parity(make, script, only_http1="pipelined")
+    assert outcome.seen == [
+        "http.request", "http.response.start", b"a", b"b", b"", "http.disconnect", "end",
+    ]  # fmt: skip
+
+
 HALF = {
     "body": "content-type: text/plain",
     "stream": "content-type: text/plain",
