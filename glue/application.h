@@ -43,6 +43,7 @@ struct hfa_run;
     X(show_route)                                                                                  \
     X(describe_route)                                                                              \
     X(shown_stack)                                                                                 \
+    X(passage)                                                                                     \
     X(make_injected_response)                                                                      \
     X(json_response)                                                                               \
     X(background_tasks)                                                                            \

@@ -285,6 +285,42 @@ int hfa_run_send_body(struct hfa_run *run)
     return hfa_run_await(run, sending);
 }
 
+/* Whether code of the user is due once the response is sent: background tasks, teardown. */
+static bool has_rest(const struct hfa_run *run)
+{
+    return run->after != NULL || run->exit_count > 0 || run->form != NULL ||
+           hfa_run_has_shown_exits(run);
+}
+
+/* To the middleware around, which takes it at once. 0: it wants messages. */
+static int send_whole(struct hfa_run *run, const struct outgoing *out)
+{
+    const struct hfa_state *state = run->application->state;
+    PyObject *status = PyLong_FromLong(out->status);
+    PyObject *headers = status == NULL ? NULL : header_list(out);
+    PyObject *body = headers == NULL ? NULL
+                     : out->body_object != NULL
+                         ? Py_NewRef(out->body_object)
+                         : PyBytes_FromStringAndSize(out->body.data, (Py_ssize_t)out->body.length);
+    PyObject *taken = body == NULL ? NULL
+                                   : PyObject_CallMethodObjArgs(run->send, state->str_whole, status,
+                                                                headers, body, NULL);
+    int result = taken == NULL ? -1 : taken == Py_True;
+
+    Py_XDECREF(status);
+    Py_XDECREF(headers);
+    Py_XDECREF(body);
+    Py_XDECREF(taken);
+    if (result <= 0)
+        return result;
+    run->response_started = true;
+    run->phase = HFA_RUN_SENT;
+    if (has_rest(run) &&
+        hfa_run_await(run, PyObject_CallMethodNoArgs(run->send, state->str_sent)) < 0)
+        return -1;
+    return 1;
+}
+
 /* Native middleware leaves a large body to the middleware itself. */
 static bool needs_middleware(const struct hfa_run *run, const struct outgoing *out)
 {
@@ -295,7 +331,14 @@ static bool needs_middleware(const struct hfa_run *run, const struct outgoing *o
 static int send_out(struct hfa_run *run, const struct outgoing *out)
 {
     Py_XSETREF(run->after, Py_XNewRef(out->after));
-    return run->server != NULL ? send_native(run, out) : send_messages(run, out);
+    if (run->server != NULL)
+        return send_native(run, out);
+    if ((PyObject *)Py_TYPE(run->send) == run->application->hooks.passage) {
+        int taken = send_whole(run, out);
+        if (taken != 0)
+            return taken < 0 ? -1 : 0;
+    }
+    return send_messages(run, out);
 }
 
 /* --- Response objects ---------------------------------------------------------------------------

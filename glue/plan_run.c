@@ -119,7 +119,7 @@ int hfa_run_need_request(struct hfa_run *run)
     bool has_form = run->is_form_ready;
     if (has_form && hfa_run_make_form(run) < 0)
         return -1;
-    if (run->plan->info != Py_None && hfa_run_shows_route(run) == 0 && hfa_run_show_route(run) < 0)
+    if (run->plan->info != Py_None && run->middleware_stack == NULL && hfa_run_show_route(run) < 0)
         return -1;
     run->request = PyObject_CallFunctionObjArgs(
         run->application->hooks.make_request, run->plan->info, run->scope, run->receive, run->send,
@@ -218,7 +218,12 @@ static enum hfa_progress unwind(struct hfa_run *run)
 {
     if (run->request != NULL && !run->has_unwound) {
         run->has_unwound = true;
-        PyObject *unwinding = PyObject_CallOneArg(run->application->hooks.unwind, run->scope);
+        PyObject *stack = run->middleware_stack != NULL
+                              ? run->middleware_stack
+                              : PyDict_GetItemWithError(
+                                    run->scope, run->application->state->str_middleware_stack);
+        PyObject *unwinding =
+            PyObject_CallOneArg(run->application->hooks.unwind, stack == NULL ? Py_None : stack);
         if (unwinding == NULL)
             hfa_run_keep_exception(run);
         else if (unwinding == Py_None)

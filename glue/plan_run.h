@@ -93,6 +93,9 @@ struct hfa_run {
     PyObject *future;                 /* owned: what the task waits on while a worker works */
     PyObject *manager;                /* owned: of the current frame, until it has yielded */
     PyObject *bounds;                 /* owned: while the handler may end early; or NULL */
+    PyObject *inner_stack;            /* owned: exit stacks that the scope has got, where it has */
+    PyObject *function_stack;         /* owned */
+    PyObject *middleware_stack;       /* owned */
     PyObject *shield;                 /* owned: AnyIO's scope around a worker's steps, or NULL */
     struct hfa_run_exit *exits; /* owned: places for all that yield; NULL as long as none has */
     struct hfa_job job;
@@ -153,8 +156,6 @@ PyObject *hfa_run_enter(struct hfa_application *application, struct hfa_plan *pl
 /* Leaves in the scope what FastAPI's router leaves there, for middleware to see. -1 with an
  * exception. run_show.c */
 int hfa_run_show_route(struct hfa_run *run);
-/* Whether that has been done. */
-bool hfa_run_shows_route(const struct hfa_run *run);
 
 /* The limit of bodies is not in the scope while the application's middleware stack is called. -1
  * with an exception. */

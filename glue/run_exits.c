@@ -172,13 +172,36 @@ static void set_left(struct hfa_run *run, bool is_early)
         run->has_left = true;
 }
 
+/* Whether something is, or has been, on an exit stack. */
+static bool is_in_use(const struct hfa_run *run, PyObject *stack)
+{
+    PyObject *attributes = stack == NULL ? NULL : PyObject_GenericGetDict(stack, NULL);
+    int uses = attributes == NULL
+                   ? 0
+                   : PyDict_Contains(attributes, run->application->state->str__exit_callbacks);
+
+    Py_XDECREF(attributes);
+    PyErr_Clear();
+    return uses != 0;
+}
+
+bool hfa_run_has_shown_exits(const struct hfa_run *run)
+{
+    return run->request != NULL &&
+           (is_in_use(run, run->inner_stack) || is_in_use(run, run->function_stack) ||
+            is_in_use(run, run->middleware_stack));
+}
+
 /* The visible exit stack, a new reference. NULL without an exception: nothing is on it. */
 static PyObject *visible_stack(struct hfa_run *run, bool is_early)
 {
+    PyObject *own = is_early ? run->function_stack : run->inner_stack;
+
     if (run->request == NULL || has_left(run, is_early))
         return NULL;
-    PyObject *stack = PyObject_CallFunctionObjArgs(run->application->hooks.exit_stack, run->scope,
-                                                   is_early ? Py_True : Py_False, NULL);
+    PyObject *stack = is_in_use(run, own)
+                          ? PyObject_CallOneArg(run->application->hooks.exit_stack, own)
+                          : Py_NewRef(Py_None);
     if (stack == NULL || stack != Py_None)
         return stack;
     Py_DECREF(stack);

@@ -36,6 +36,9 @@ enum hfa_progress hfa_run_throw(struct hfa_run *run);
 /* It has been caught there. -1 with the exception that FastAPI raises then. */
 int hfa_run_caught(struct hfa_run *run);
 
+/* Whether something may be on the exit stacks of the scope, once Python code sees the request. */
+bool hfa_run_has_shown_exits(const struct hfa_run *run);
+
 /* The request has become visible: moves what the run has kept to its exit stacks. -1 with an
  * exception. */
 int hfa_run_show_exits(struct hfa_run *run);

@@ -168,6 +168,9 @@ static int run_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(run->exception);
     Py_VISIT(run->future);
     Py_VISIT(run->manager);
+    Py_VISIT(run->inner_stack);
+    Py_VISIT(run->function_stack);
+    Py_VISIT(run->middleware_stack);
     Py_VISIT(run->shield);
     Py_VISIT(run->bounds);
     for (unsigned i = 0; i < run->exit_count; i++)
@@ -211,6 +214,9 @@ static int run_clear(PyObject *self)
     Py_CLEAR(run->exception);
     Py_CLEAR(run->future);
     Py_CLEAR(run->manager);
+    Py_CLEAR(run->inner_stack);
+    Py_CLEAR(run->function_stack);
+    Py_CLEAR(run->middleware_stack);
     Py_CLEAR(run->shield);
     Py_CLEAR(run->bounds);
     hfa_run_clear_exits(run);

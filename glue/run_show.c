@@ -46,8 +46,16 @@ static bool limits_forms(PyObject *shown)
     return false;
 }
 
+/* The run leaves these stacks, whatever becomes of the scope. */
+static int keep_stack(PyObject *scope, PyObject *key, PyObject **stack)
+{
+    Py_XSETREF(*stack, Py_XNewRef(PyDict_GetItemWithError(scope, key)));
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 static int show_by_hook(struct hfa_run *run)
 {
+    const struct hfa_state *state = run->application->state;
     PyObject *params = hfa_run_path_params(run);
     PyObject *shown = params == NULL
                           ? NULL
@@ -56,7 +64,11 @@ static int show_by_hook(struct hfa_run *run)
 
     Py_XDECREF(params);
     Py_XDECREF(shown);
-    return shown == NULL ? -1 : 0;
+    return shown == NULL || keep_stack(run->scope, state->str_inner_stack, &run->inner_stack) < 0 ||
+                   keep_stack(run->scope, state->str_function_stack, &run->function_stack) < 0 ||
+                   keep_stack(run->scope, state->str_middleware_stack, &run->middleware_stack) < 0
+               ? -1
+               : 0;
 }
 
 /* Takes `value`, NULL with an exception. */
@@ -68,9 +80,10 @@ static int put(PyObject *scope, PyObject *key, PyObject *value)
     return status;
 }
 
-static int put_stack(struct hfa_run *run, PyObject *key)
+static int put_stack(struct hfa_run *run, PyObject *key, PyObject **stack)
 {
-    return put(run->scope, key, PyObject_CallNoArgs(run->application->hooks.shown_stack));
+    Py_XSETREF(*stack, PyObject_CallNoArgs(run->application->hooks.shown_stack));
+    return *stack == NULL ? -1 : PyDict_SetItem(run->scope, key, *stack);
 }
 
 /* scope.setdefault("fastapi", {}), with the inclusion in it. */
@@ -95,33 +108,6 @@ static int put_inclusion(struct hfa_run *run, PyObject *inclusion)
     return status;
 }
 
-static bool shows_endpoint(const struct hfa_run *run, PyObject *effective)
-{
-    const struct hfa_state *state = run->application->state;
-    PyObject *endpoint = PyObject_GetAttr(effective, state->str_endpoint);
-
-    if (endpoint == NULL) {
-        PyErr_Clear();
-        return false;
-    }
-    Py_DECREF(endpoint); /* only compared */
-    return PyDict_GetItemWithError(run->scope, state->str_endpoint) == endpoint;
-}
-
-bool hfa_run_shows_route(const struct hfa_run *run)
-{
-    const struct hfa_state *state = run->application->state;
-    PyObject *shown = run->plan->shown;
-
-    if (shown == NULL ||
-        PyDict_GetItemWithError(run->scope, state->str_app) != PyTuple_GET_ITEM(shown, SHOWN_APP))
-        return false;
-    PyObject *route = PyTuple_GET_ITEM(shown, SHOWN_ROUTE);
-    if (route == Py_None)
-        return shows_endpoint(run, PyTuple_GET_ITEM(shown, SHOWN_EFFECTIVE));
-    return PyDict_GetItemWithError(run->scope, state->str_route) == route;
-}
-
 static int show_handled(struct hfa_run *run, PyObject *route)
 {
     const struct hfa_state *state = run->application->state;
@@ -129,7 +115,8 @@ static int show_handled(struct hfa_run *run, PyObject *route)
     if (route == Py_None)
         return 0;
     if (PyDict_SetItem(run->scope, state->str_route, route) < 0 ||
-        put_stack(run, state->str_inner_stack) < 0 || put_stack(run, state->str_function_stack) < 0)
+        put_stack(run, state->str_inner_stack, &run->inner_stack) < 0 ||
+        put_stack(run, state->str_function_stack, &run->function_stack) < 0)
         return -1;
     return 0;
 }
@@ -170,7 +157,7 @@ int hfa_run_show_route(struct hfa_run *run)
     if (PyDict_SetItem(scope, state->str_app, PyTuple_GET_ITEM(shown, SHOWN_APP)) == 0 &&
         PyDict_SetItem(scope, state->str_exception_handlers,
                        PyTuple_GET_ITEM(shown, SHOWN_HANDLERS)) == 0 &&
-        put_stack(run, state->str_middleware_stack) == 0 &&
+        put_stack(run, state->str_middleware_stack, &run->middleware_stack) == 0 &&
         PyDict_SetDefault(scope, state->str_router, PyTuple_GET_ITEM(shown, SHOWN_ROUTER)) !=
             NULL &&
         (!follows || put_inclusion(run, Py_None) == 0) &&

@@ -126,6 +126,9 @@
     X(receive, "receive")                                                                          \
     X(_send, "_send")                                                                              \
     X(send, "send")                                                                                \
+    X(_exit_callbacks, "_exit_callbacks")                                                          \
+    X(whole, "whole")                                                                              \
+    X(sent, "sent")                                                                                \
     X(loads, "loads")                                                                              \
     X(dumps, "dumps")                                                                              \
     X(comment, "comment")                                                                          \

@@ -7,6 +7,7 @@ application without middleware of the user's do not even get there: the server a
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import warnings
 from collections import Counter
@@ -23,6 +24,7 @@ from ._fastapi import (
     applications,
     handlers,
     hooks,
+    http_middleware,
     routes,
     stages,
     static_files,
@@ -122,15 +124,18 @@ class CompiledApplication:
             return []
         found: list[tuple[str, str | None]] = []
         for each in users:
-            reason: str | None = None
-            try:
-                stages.stage_of(each)
-            except Unknown as unknown:
-                reason = str(unknown)
-            if reason is None and not self.is_whole:
-                reason = "other middleware has to run"
-            found.append((type(each).__name__, reason))
+            found.append((type(each).__name__, self._why_not_native(each)))
         return found
+
+    def _why_not_native(self, middleware: Any) -> str | None:
+        try:
+            if http_middleware.is_http_middleware(middleware):
+                http_middleware.check_middleware(middleware)
+                return None
+            stages.stage_of(middleware)
+        except Unknown as unknown:
+            return str(unknown)
+        return None if self.is_whole else "other middleware has to run"
 
     def compile_mounted(self) -> None:
         """Compile the mounted applications whose stack their first request has built by now."""
@@ -396,6 +401,10 @@ def compile_stack(app: Any, stack: Any) -> Callable[..., Awaitable[None] | None]
     middleware = applications.exception_middleware(stack)
     if middleware is None or type(middleware) is not ExceptionMiddleware:
         return None
+    for each in applications.chain_of(stack):
+        if http_middleware.is_http_middleware(each):
+            with contextlib.suppress(Unknown):
+                http_middleware.make_native(each)
     compiled = CompiledApplication(app, middleware)
     middleware.__class__ = CompiledExceptionMiddleware
     middleware.compiled = compiled  # type: ignore[attr-defined]

@@ -1,11 +1,14 @@
 """Middleware: ready-made and the application's own, its order, and what passes through it."""
 
+import asyncio
 import base64
 import contextvars
 import gzip
 import json
+from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 from fastapi import BackgroundTasks, Depends, HTTPException, Request
 from fastapi.middleware.cors import CORSMiddleware
@@ -17,6 +20,7 @@ from itsdangerous import TimestampSigner
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -316,19 +320,241 @@ async def replace_headers(side, request, call_next):
     return response
 
 
+async def no_length(side, request, call_next):
+    response = await call_next(request)
+    if "content-length" in response.headers:
+        del response.headers["content-length"]
+    return response
+
+
+async def call_twice(side, request, call_next):
+    await call_next(request)
+    return await call_next(request)
+
+
+async def call_again_when_the_first_is_read(side, request, call_next):
+    first = await call_next(request)
+    side.log([piece async for piece in first.body_iterator])
+    return await call_next(request)
+
+
+async def call_again_after_a_failure(side, request, call_next):
+    try:
+        return await call_next(request)
+    except ValueError:
+        return await call_next(request)
+
+
+async def close_the_body(side, request, call_next):
+    response = await call_next(request)
+    await response.body_iterator.aclose()
+    if "content-length" in response.headers:
+        del response.headers["content-length"]
+    return response
+
+
+async def wrap_the_body(side, request, call_next):
+    response = await call_next(request)
+
+    async def upper(pieces):
+        async for piece in pieces:
+            yield piece.upper()
+
+    response.body_iterator = upper(response.body_iterator)
+    return response
+
+
+async def add_a_background_task(side, request, call_next):
+    response = await call_next(request)
+    response.background = BackgroundTask(side.log, "background")
+    return response
+
+
+async def start_a_task_before(side, request, call_next):
+    async def beside():
+        side.log("beside")
+
+    task = asyncio.create_task(beside())
+    response = await call_next(request)
+    side.log("called")
+    await task
+    return response
+
+
+async def call_in_a_task(side, request, call_next):
+    return await asyncio.create_task(call_next(request))
+
+
+async def call_watched(side, request, call_next):
+    side.log(await request.is_disconnected())
+    response = await call_next(request)
+    side.log(await request.is_disconnected())
+    return response
+
+
+async def fail_with_a_cause(side, request, call_next):
+    try:
+        await call_next(request)
+    except ValueError as error:
+        raise KeyError("because") from error
+    raise LookupError("none")
+
+
+async def call_and_give_up(side, request, call_next):
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        return await call_next(request)
+    return PlainTextResponse("late", 504)
+
+
 DISPATCHES = {
     f.__name__: f
     for f in (
         pass_on, answer_itself, twice, read_body, read_stream, catch, fail_before, fail_after,
-        refuse,
+        refuse, no_length, call_twice, call_again_when_the_first_is_read,
+        call_again_after_a_failure, close_the_body, wrap_the_body, add_a_background_task,
+        start_a_task_before, call_in_a_task, call_watched, fail_with_a_cause,
+        call_and_give_up,
     )
 }  # fmt: skip
+
+
+def requests_for(name):
+    """Without bodies where a route would wait for one that has been read: for ever, in FastAPI."""
+    return [get(path) for path in PATHS] if name.startswith("call_") else ALL
 
 
 @pytest.mark.parametrize("name", DISPATCHES)
 def test_a_base_middleware_that_would(conform, name):
     """D69, H103: the response streams, with its own length; a body that was read is there again."""
-    conform(based(DISPATCHES[name]), *ALL)
+    conform(based(DISPATCHES[name]), *requests_for(name))
+
+
+@pytest.mark.parametrize("name", DISPATCHES)
+def test_a_base_middleware_between_others_that_would(conform, name):
+    """H98, H103: the same with a function inside of it, and a pure one outside."""
+
+    def make(side):
+        app = based(DISPATCHES[name])(side)
+        app.user_middleware.append(Middleware(BaseHTTPMiddleware, dispatch=partial(pass_on, side)))
+        app.add_middleware(noting_middleware(side, "outer"))
+        return app
+
+    conform(make, *requests_for(name))
+
+
+def test_tasks_and_names_inside_of_a_base_middleware(conform):
+    """H103, H106: what is inside runs in a task of its own, named as Starlette names it."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.get("/")
+        async def endpoint():
+            task = asyncio.current_task()
+            name = task.get_name() if "call_next" in task.get_name() else "the request's"
+            side.log("endpoint", side.task(), name)
+            await asyncio.sleep(0)
+            side.log("endpoint", side.task())
+
+        for name in ("inner", "outer"):
+
+            async def dispatch(request, call_next, name=name):
+                side.log(name, side.task())
+                response = await call_next(request)
+                side.log(name, side.task())
+                return response
+
+            app.add_middleware(BaseHTTPMiddleware, dispatch=dispatch)
+        return app
+
+    conform(make, get("/"), get("/"))
+
+
+def test_what_fails_after_the_response_inside_of_a_base_middleware(conform):
+    """G92, H99, H103: the response is sent, and the exception passes through."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        async def dependency():
+            try:
+                yield
+            finally:
+                side.log("teardown")
+
+        @app.get("/background", dependencies=[Depends(dependency)])
+        async def background(tasks: BackgroundTasks):
+            def fail():
+                raise ValueError("background")
+
+            tasks.add_task(fail)
+
+        @app.get("/stream")
+        async def stream():
+            async def pieces():
+                yield "first"
+                raise ValueError("cut")
+
+            return StreamingResponse(pieces())
+
+        async def teardown():
+            yield
+            raise ValueError("teardown")
+
+        @app.get("/teardown", dependencies=[Depends(teardown)])
+        async def torn():
+            return 1
+
+        app.add_middleware(BaseHTTPMiddleware, dispatch=partial(pass_on, side))
+        app.add_middleware(BaseHTTPMiddleware, dispatch=partial(pass_on, side))
+        return app
+
+    conform(make, get("/background"), get("/teardown"), get("/stream"), get("/background"))
+
+
+def test_a_failing_middleware_cancels_what_is_inside(conform):
+    """G90, H103: dependencies see the cancellation, and leave shielded from it."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        async def dependency():
+            try:
+                yield
+            except BaseException as error:
+                side.log(type(error).__name__)
+                try:
+                    await asyncio.sleep(0.01)
+                except BaseException as again:
+                    side.log("again", type(again).__name__)
+                raise
+
+        @app.get("/waits", dependencies=[Depends(dependency)])
+        async def waits():
+            started.set()
+            await asyncio.sleep(30)
+
+        @app.get("/answers", dependencies=[Depends(dependency)])
+        async def answers():
+            return 1
+
+        started = asyncio.Event()
+
+        @app.middleware("http")
+        async def give_up(request: Request, call_next):
+            calling = asyncio.ensure_future(call_next(request))
+            if request.url.path == "/answers":
+                await calling
+                raise KeyError("after")
+            await started.wait()
+            started.clear()
+            calling.cancel()
+            raise KeyError("given up")
+
+        return app
+
+    conform(make, get("/waits"), get("/answers"), get("/waits"))
 
 
 @pytest.mark.parametrize("dispatch", [read_response, replace_headers], ids=lambda d: d.__name__)

@@ -428,3 +428,64 @@ def test_a_websocket_route_is_compiled(app: fastapi.FastAPI) -> None:
             assert wire.read(7) == b"\x81\x015\x88\x02\x03\xe8"
     assert plans.counters(app).compiled == 1
     assert direct == [True]
+
+
+def test_http_middleware_is_native_unless_its_class_is_more_than_starlettes(
+    app: fastapi.FastAPI,
+) -> None:
+    class Own(BaseHTTPMiddleware):
+        async def dispatch(self, request: Request, call_next: Any) -> Any:
+            return await call_next(request)
+
+    class Around(Own):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await super().__call__(scope, receive, send)
+
+    async def pass_on(request: Request, call_next: Any) -> Any:
+        return await call_next(request)
+
+    for kind in (Own, Around):
+        app.add_middleware(kind)
+    app.middleware("http")(pass_on)
+    verdicts = {part.name: part.reason for part in plans.explain(app).middleware}
+    assert verdicts == {
+        "BaseHTTPMiddleware": None,
+        "Around": "its __call__ is not Starlette's",
+        "Own": None,
+    }
+    stack: Any = app.middleware_stack
+    while not isinstance(stack, Own) or isinstance(stack, Around):
+        stack = stack.app
+    assert isinstance(stack, Own)
+
+
+def test_requests_in_parallel_share_nothing_of_a_http_middleware(app: fastapi.FastAPI) -> None:
+    together = threading.Barrier(4, timeout=10)
+
+    @app.get("/{number}")
+    def wait(number: int) -> int:
+        together.wait()
+        return number
+
+    @app.middleware("http")
+    async def mark(request: Request, call_next: Any) -> Any:
+        response = await call_next(request)
+        response.headers["x-path"] = request.url.path
+        return response
+
+    with ThreadServer(app) as server:
+
+        def ask(number: int) -> None:
+            connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
+            with closing(connection):
+                connection.request("GET", f"/{number}")
+                response = connection.getresponse()
+                answers[number] = (response.read(), response.headers["x-path"])
+
+        answers: dict[int, Any] = {}
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert answers == {number: (str(number).encode(), f"/{number}") for number in range(4)}

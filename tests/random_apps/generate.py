@@ -9,6 +9,7 @@ from typing import TypeVar
 from fastapi import Depends
 
 from . import values
+from .source import DISPATCHES
 from .spec import (
     Application,
     Field,
@@ -557,7 +558,10 @@ class Generator:
         ]
 
     def _middleware(self) -> Middleware:
-        kind = self.some("CORS", "GZip", "decorator", "base", "asgi", "TrustedHost")
+        kind = self.some(
+            "CORS", "GZip", "TrustedHost", "Session", "decorator", "decorator", "base", "base",
+            "asgi", "HTTPSRedirect" if self.chance(0.2) else "decorator",
+        )  # fmt: skip
         options: dict[str, str] = {}
         if kind == "CORS":
             options["allow_origins"] = self.some('["*"]', '["https://example.org"]', "[]")
@@ -577,10 +581,12 @@ class Generator:
                 options["compresslevel"] = self.some("1", "5")
         elif kind == "TrustedHost":
             options["allowed_hosts"] = '["example.org", "*.example.org"]'
-        else:
+        elif kind == "Session":
+            options["secret_key"] = '"secret"'
+        elif kind != "HTTPSRedirect":
             options["variable"] = str(self.rng.randrange(3))
-            if self.chance(0.4):
-                options["early"] = "True"
+            if kind != "asgi" and self.chance(0.6):
+                options["does"] = self.some(*DISPATCHES)
             if kind == "asgi" and self.chance(0.4):
                 options["edits"] = "True"
         return Middleware(kind, self._name("middleware"), options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from .spec import (
     Application,
     Field,
@@ -39,6 +41,7 @@ from {package} import FastAPI
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.middleware.httpsredirect import HTTPSRedirectMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import (
     HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, StreamingResponse,
@@ -56,6 +59,7 @@ from starlette.background import BackgroundTask
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.routing import Route
 from typing_extensions import TypedDict
 
@@ -408,29 +412,88 @@ def _handler(handler: Handler) -> list[str]:
     return [*lines, ""]
 
 
+CLASSES = {
+    "CORS": "CORSMiddleware",
+    "GZip": "GZipMiddleware",
+    "TrustedHost": "TrustedHostMiddleware",
+    "HTTPSRedirect": "HTTPSRedirectMiddleware",
+    "Session": "SessionMiddleware",
+}
+"""Ready-made middleware: its kind in a `Middleware`, and its class."""
+
 _DECORATOR_MIDDLEWARE = """\
 @app.middleware("http")
 async def {name}(request, call_next):
-    note("{name} in", request)
-    VARIABLES[{variable}].set("{name}")
-    {early}response = await call_next(request)
-    note("{name} out", response.status_code, response.raw_headers)
-    response.headers["x-{name}"] = "set"
-    return response
+{dispatch}
 """
 
 _BASE_MIDDLEWARE = """\
 class {name}(BaseHTTPMiddleware):
     async def dispatch(self, request, call_next):
-        note("{name} in", request)
-        VARIABLES[{variable}].set("{name}")
-        {early}response = await call_next(request)
-        note("{name} out", response.status_code, response.raw_headers)
-        response.headers.append("x-{name}", "appended")
-        return response
+{dispatch}
 
 app.add_middleware({name})
 """
+
+_DISPATCH = """\
+note("{name} in", request)
+VARIABLES[{variable}].set("{name}")
+{before}
+{call}
+note("{name} out", response.status_code, response.raw_headers)
+{after}
+return response
+"""
+
+_CALL = "response = await call_next(request)"
+# What a dispatch function may do beside: (before, the call, after).
+DISPATCHES = {
+    "plain": ("", _CALL, 'response.headers["x-{name}"] = "set"'),
+    "appends": ("", _CALL, 'response.headers.append("x-{name}", "appended")'),
+    "early": (
+        'if "{name}" in FAILING:\n    return PlainTextResponse("early", 403)',
+        _CALL,
+        'response.headers["x-{name}"] = "set"',
+    ),
+    "fails": ("", _CALL, 'if "{name}" in FAILING:\n    raise NarrowError("{name}")'),
+    "body": ('note("{name} body", await request.body())', _CALL, ""),
+    "stream": (
+        'note("{name} body", b"".join([piece async for piece in request.stream()]))',
+        _CALL,
+        "",
+    ),
+    "replaces": ("", _CALL, 'response = PlainTextResponse("replaced", 203)'),
+    "takes": (
+        "",
+        _CALL,
+        'content = b"".join([piece async for piece in response.body_iterator])\n'
+        "response = Response(content, response.status_code, dict(response.headers))",
+    ),
+    "later": ("", _CALL, 'response.background = BackgroundTask(task, "{name} later")'),
+    "catches": (
+        "",
+        "try:\n"
+        "    response = await call_next(request)\n"
+        "except Exception as error:\n"
+        '    note("{name} caught", type(error).__name__)\n'
+        '    response = PlainTextResponse("caught", 502)',
+        "",
+    ),
+    "beside": (
+        'async def beside():\n    note("{name} beside")\nrunning = asyncio.create_task(beside())',
+        _CALL,
+        "await running",
+    ),
+}
+
+
+def _dispatch(one: Middleware, indent: str) -> str:
+    before, call, after = DISPATCHES[one.options.get("does", "plain")]
+    names = {"name": one.name, "variable": one.options.get("variable", "0")}
+    parts = [part.format(**names) for part in (before, call, after)]
+    text = _DISPATCH.format(before=parts[0], call=parts[1], after=parts[2], **names)
+    return textwrap.indent("\n".join(line for line in text.splitlines() if line), indent)
+
 
 _ASGI_MIDDLEWARE = """\
 class {name}:
@@ -457,25 +520,20 @@ class {name}:
 app.add_middleware({name})
 """
 
-_EARLY = 'if "{name}" in FAILING:\n{indent}    return PlainTextResponse("early", 403)\n{indent}'
-
 
 def _middleware(one: Middleware) -> list[str]:
-    classes = {"CORS": "CORSMiddleware", "GZip": "GZipMiddleware"}
-    if one.kind == "TrustedHost":
-        return [_call("app.add_middleware", "TrustedHostMiddleware", **one.options), ""]
-    if one.kind in classes:
-        return [_call("app.add_middleware", classes[one.kind], **one.options), ""]
-    template, indent = {
-        "decorator": (_DECORATOR_MIDDLEWARE, " " * 4),
-        "base": (_BASE_MIDDLEWARE, " " * 8),
-        "asgi": (_ASGI_MIDDLEWARE, ""),
-    }[one.kind]
-    early = _EARLY.format(name=one.name, indent=indent) if one.options.get("early") else ""
-    variable = one.options.get("variable", "0")
-    text = template.format(
-        name=one.name, early=early, variable=variable, edits=one.options.get("edits", "False")
-    )
+    if one.kind in CLASSES:
+        return [_call("app.add_middleware", CLASSES[one.kind], **one.options), ""]
+    if one.kind == "asgi":
+        text = _ASGI_MIDDLEWARE.format(
+            name=one.name,
+            variable=one.options.get("variable", "0"),
+            edits=one.options.get("edits", "False"),
+        )
+    elif one.kind == "base":
+        text = _BASE_MIDDLEWARE.format(name=one.name, dispatch=_dispatch(one, " " * 8))
+    else:
+        text = _DECORATOR_MIDDLEWARE.format(name=one.name, dispatch=_dispatch(one, " " * 4))
     return [*text.splitlines(), ""]
 
 

@@ -229,7 +229,7 @@ class Middleware:
     """A middleware.
 
     Attributes:
-        kind: `CORS`, `GZip`, `TrustedHost`, `decorator`, `base` (a BaseHTTPMiddleware) or `asgi`.
+        kind: one of `source.CLASSES`, `decorator`, `base` (a BaseHTTPMiddleware) or `asgi`.
         options: arguments, as Python expressions; for the last three kinds, see `source`.
     """
 

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope
 
+from . import http_middleware
 from .limits import limit_error
 from .route_info import RouteInfo, endpoint_context
 
@@ -95,7 +96,7 @@ def disconnect_error() -> Exception:
 async def read_body(receive: Receive, scope: Scope) -> bytes:
     """Read a body as `Request.body()` does, with the exceptions of FastAPI's handler."""
     try:
-        return await Request({"type": "http"}, receive).body()
+        return await Request({"type": "http"}, http_middleware.body_of(receive)).body()
     except HTTPException:
         raise
     except Exception as exc:

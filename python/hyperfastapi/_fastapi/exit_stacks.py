@@ -154,16 +154,14 @@ def show_exits(scope: Scope, early: Exits, late: Exits) -> None:
     _push(scope[_INNER], late)
 
 
-def exit_stack(scope: Scope, is_early: bool) -> AsyncExitStack | None:
+def exit_stack(stack: AsyncExitStack) -> AsyncExitStack | None:
     """Return the exit stack of the function or of the request, if anything is on it."""
-    stack: AsyncExitStack = scope[_FUNCTION if is_early else _INNER]
     return stack if _has_exits(stack) else None
 
 
-def unwind(scope: Scope) -> Awaitable[None] | None:
-    """Leave the exit stack around FastAPI's route, if anything is on it."""
-    stack = scope[_MIDDLEWARE]
-    return leave(stack, None) if _has_exits(stack) else None
+def unwind(stack: AsyncExitStack | None) -> Awaitable[None] | None:
+    """Leave the exit stack around FastAPI's route, if there is one with anything on it."""
+    return leave(stack, None) if stack is not None and _has_exits(stack) else None
 
 
 async def leave(stack: AsyncExitStack, exc: BaseException | None) -> None:

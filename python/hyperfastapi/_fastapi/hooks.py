@@ -28,7 +28,16 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from . import bounded, errors, exit_stacks, forms, parameters, responses, sending
+from . import (
+    bounded,
+    errors,
+    exit_stacks,
+    forms,
+    http_middleware,
+    parameters,
+    responses,
+    sending,
+)
 from .applications import FastAPI, own_middleware
 from .route_info import RouteInfo
 from .routes import INCLUSION, EffectiveRoute, form_limits_of
@@ -74,6 +83,7 @@ class Hooks:
     stack_of = staticmethod(exit_stacks.stack_of)
     show_exits = staticmethod(exit_stacks.show_exits)
     shown_stack = exit_stacks.ShownStack
+    passage = http_middleware.Passage
     leave = staticmethod(exit_stacks.leave)
     no_response = staticmethod(exit_stacks.no_response)
     not_awaited = staticmethod(exit_stacks.not_awaited)
