@@ -7,6 +7,9 @@
 #define CODE_NORMAL    1000
 #define CODE_POLICY    1008
 
+/* Longer messages are sent each by itself. */
+#define GATHERED_MAX 4096
+
 static PyObject *event_of_type(const struct hfa_state *state, PyObject *type)
 {
     PyObject *event = PyDict_New();
@@ -403,6 +406,24 @@ static int on_slow_client(struct hfa_asgi_call *call)
     return raise_disconnected(call);
 }
 
+/* A small message to a client that has sent more already leaves with the answers to that, unless a
+ * step has blocked the loop lately: nobody tells how long this one goes on. */
+static enum hfa_output_urgency urgency_of(const struct hfa_asgi_call *call, size_t length)
+{
+    return call->exchange->is_followed && length < GATHERED_MAX && call->server->suspicious == 0
+               ? HFA_OUTPUT_SOON
+               : HFA_OUTPUT_NOW;
+}
+
+/* The client keeps up, as far as it had the chance. */
+static bool is_writable(struct hfa_asgi_call *call)
+{
+    if (hfa_exchange_is_writable(call->exchange))
+        return true;
+    hfa_server_object_output(call->server, HFA_OUTPUT_NOW);
+    return hfa_exchange_is_writable(call->exchange);
+}
+
 /* data.encode(), which is no str's alone. */
 static PyObject *encoded_text(PyObject *data)
 {
@@ -457,7 +478,7 @@ int hfa_asgi_websocket_put(struct hfa_asgi_call *call, PyObject *data)
     if (exchange == NULL || !call->handshake_complete || call->close_sent || call->denial != NULL ||
         (call->is_disconnected && exchange->stream == NULL))
         return 2;
-    if (!hfa_exchange_is_writable(exchange))
+    if (!is_writable(call))
         return on_slow_client(call);
     if (PyBytes_CheckExact(data)) {
         owner = Py_NewRef(data);
@@ -475,8 +496,9 @@ int hfa_asgi_websocket_put(struct hfa_asgi_call *call, PyObject *data)
             bytes = (struct hfa_bytes){PyBytes_AS_STRING(owner), (size_t)PyBytes_GET_SIZE(owner)};
         }
     }
+    enum hfa_output_urgency urgency = urgency_of(call, bytes.length);
     enum hfa_status status = hfa_exchange_send_message(exchange, kind, bytes, owner);
-    hfa_server_object_output(call->server, HFA_OUTPUT_NOW);
+    hfa_server_object_output(call->server, urgency);
     if (status == HFA_ERR_STATE)
         return raise_disconnected(call);
     return hfa_asgi_check(status) < 0 ? -1 : 1;
@@ -576,7 +598,7 @@ int hfa_asgi_websocket_send(struct hfa_asgi_call *call, PyObject *message)
         Py_DECREF(type);
         return raise_disconnected(call);
     }
-    if (!hfa_exchange_is_writable(call->exchange)) {
+    if (!is_writable(call)) {
         bool is_message = call->handshake_complete && !call->close_sent && call->denial == NULL &&
                           PyObject_RichCompareBool(type, state->str_websocket_send, Py_EQ) > 0;
         Py_DECREF(type);

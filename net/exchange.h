@@ -139,6 +139,7 @@ struct hfa_exchange {
     bool is_disconnected;
     bool is_paused; /* the application was told to wait with writing */
     bool websocket_accepted;
+    bool is_followed;             /* more has come behind the message that was received last */
     struct hfa_message *messages; /* received and not yet taken, oldest first */
     struct hfa_message *messages_last;
     size_t messages_size; /* memory that they take */

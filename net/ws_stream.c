@@ -184,6 +184,8 @@ size_t hfa_ws_stream_input(struct hfa_ws_stream *stream, char *data, size_t leng
         if (hfa_ws_conn_is_closed(&stream->codec))
             stream->is_done = true;
     }
+    if (stream->exchange != NULL)
+        stream->exchange->is_followed = used < length && !stream->is_done;
     stream->carrier->wants_input = hfa_ws_stream_wants_input(stream);
     return stream->is_done ? length : used;
 }

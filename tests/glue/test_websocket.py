@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -667,3 +669,74 @@ def test_a_slow_client_may_be_closed(compiled: bool) -> None:
         _core.ClientDisconnected,
     ]
     assert outcome.client[-1] == (8, b"\x03\xf0client does not keep up")
+
+
+def echoing() -> fastapi.FastAPI:
+    app = fastapi.FastAPI()
+
+    @app.websocket("/")
+    async def endpoint(websocket: fastapi.WebSocket) -> None:
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            await websocket.send_text(text)
+
+    return app
+
+
+@pytest.mark.parametrize("policy", ["wait", "drop", "close"])
+def test_answers_to_messages_that_came_together_are_no_sign_of_a_slow_client(policy: str) -> None:
+    """They are gathered, to far more than limit_response_buffer if nothing were sent meanwhile."""
+    received: list[tuple[int, bytes]] = []
+    texts = [f"{number:06}" * 5 for number in range(2000)]
+
+    async def scenario(running: Running) -> None:
+        async with running.connect() as client:
+            ws = WebSocket(client)
+            await ws.open()
+            for text in texts:
+                ws.text(text)
+            received.extend([await ws.receive() for _ in texts])
+        await running.idle()
+
+    run(echoing(), scenario, ws_slow_client=policy, limit_response_buffer=500)
+    assert received == [(1, text.encode()) for text in texts]
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "after others"])
+def test_a_message_leaves_before_its_endpoint_goes_on(kind: str, together: bool) -> None:
+    """A client in a thread sees the answer while the endpoint still holds the loop."""
+    arrived = threading.Event()
+    seen: list[bool] = []
+    app = fastapi.FastAPI()
+
+    @app.websocket("/")
+    async def endpoint(websocket: fastapi.WebSocket) -> None:
+        await websocket.accept()
+        while await websocket.receive_text() != "block":
+            await websocket.send_text("on")
+        await websocket.send_text("working")
+        seen.append(arrived.wait(10))  # blocks the loop
+        await websocket.send_text("done")
+
+    def masked(text: bytes) -> bytes:
+        return bytes([0x81, 0x80 | len(text)]) + bytes(4) + text
+
+    def client(port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(
+                b"GET / HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+                b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
+                + masked(b"a") * 20 * together + masked(b"block")
+            )  # fmt: skip
+            data = b""
+            while b"working" not in data:
+                data += sock.recv(1000)
+            arrived.set()
+            while b"done" not in data:
+                data += sock.recv(1000)
+
+    async def scenario(running: Running) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, client, running.port)
+
+    run(app, scenario, kind=kind)
+    assert seen == [True]
