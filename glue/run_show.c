@@ -154,7 +154,8 @@ int hfa_run_show_route(struct hfa_run *run)
     bool follows = PyTuple_GET_ITEM(shown, SHOWN_FOLLOWS) == Py_True;
     Py_INCREF(shown);
     int status = -1;
-    if (PyDict_SetItem(scope, state->str_app, PyTuple_GET_ITEM(shown, SHOWN_APP)) == 0 &&
+    /* The application: where its own __call__ has not put it; middleware may have put another. */
+    if (PyDict_SetDefault(scope, state->str_app, PyTuple_GET_ITEM(shown, SHOWN_APP)) != NULL &&
         PyDict_SetItem(scope, state->str_exception_handlers,
                        PyTuple_GET_ITEM(shown, SHOWN_HANDLERS)) == 0 &&
         put_stack(run, state->str_middleware_stack, &run->middleware_stack) == 0 &&

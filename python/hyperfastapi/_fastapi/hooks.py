@@ -209,7 +209,7 @@ class Hooks:
         *,
         follows_inclusion: bool,
     ) -> None:
-        scope["app"] = self._app
+        scope.setdefault("app", self._app)  # middleware may have put another there
         self._show_handlers(scope)
         scope["fastapi_middleware_astack"] = AsyncExitStack()
         scope.setdefault("router", router)
