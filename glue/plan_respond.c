@@ -1,6 +1,7 @@
 /* The answer of a run: the endpoint's result, validated and serialised as FastAPI does, and sent.
  */
 #include "await.h"
+#include "decimal.h"
 #include "plan_run.h"
 #include "response_model.h"
 #include "run_exits.h"
@@ -51,6 +52,8 @@ int hfa_run_validate_result(struct hfa_run *run)
 /* --- Sending -----------------------------------------------------------------------------------
  */
 
+#define JSON_TYPE "application/json"
+
 struct outgoing {
     int status;
     struct hfa_bytes body;
@@ -89,23 +92,11 @@ static enum hfa_status write_out(struct hfa_exchange *exchange, int status,
     return hfa_exchange_write(exchange, body, Py_NewRef(owner), true);
 }
 
-static size_t write_decimal(size_t number, char *text)
-{
-    char digits[24];
-    size_t length = 0;
-
-    do
-        digits[length++] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    for (size_t i = 0; i < length; i++)
-        text[i] = digits[length - 1 - i];
-    return length;
-}
-
 /* The usual fields of JSON, and what dependencies have added. `listed` keeps what the fields borrow
  * from: free it, and *all if it is not `listed`'s, afterwards. -1 with an exception. */
-static int make_fields(const struct outgoing *out, struct hfa_field usual[2], char length[24],
-                       struct hfa_asgi_fields *listed, struct hfa_field **all, size_t *count)
+static int make_fields(const struct outgoing *out, struct hfa_field usual[2],
+                       char length[HFA_DECIMAL_MAX], struct hfa_asgi_fields *listed,
+                       struct hfa_field **all, size_t *count)
 {
     PyObject *list = out->raw_headers != NULL ? out->raw_headers : out->more;
 
@@ -115,10 +106,9 @@ static int make_fields(const struct outgoing *out, struct hfa_field usual[2], ch
     *count = listed->count;
     if (out->raw_headers != NULL)
         return 0;
-    size_t digits = write_decimal(out->body.length, length);
+    size_t digits = hfa_decimal_write(out->body.length, length);
     usual[0] = (struct hfa_field){HFA_BYTES_INIT("content-length"), {length, digits}};
-    usual[1] =
-        (struct hfa_field){HFA_BYTES_INIT("content-type"), HFA_BYTES_INIT("application/json")};
+    usual[1] = (struct hfa_field){HFA_BYTES_INIT("content-type"), HFA_BYTES_INIT(JSON_TYPE)};
     if (listed->count == 0) {
         *all = usual;
         *count = 2;
@@ -162,8 +152,12 @@ static int write_native(struct hfa_run *run, struct hfa_exchange *exchange,
     struct hfa_asgi_fields listed;
     struct hfa_field *fields;
     size_t count;
-    char length[24];
+    char length[HFA_DECIMAL_MAX];
 
+    if (out->raw_headers == NULL && out->more == NULL && run->application->stages.count == 0 &&
+        (out->body_object == NULL || out->body.length < HFA_OUTPUT_BORROW_MIN))
+        return hfa_asgi_check(
+            hfa_exchange_respond(exchange, out->status, HFA_BYTES(JSON_TYPE), out->body));
     if (make_fields(out, usual, length, &listed, &fields, &count) < 0)
         return -1;
     int result;
@@ -215,14 +209,14 @@ static int append_pair(PyObject *list, const char *name, PyObject *value)
 
 static PyObject *header_list(const struct outgoing *out)
 {
-    char length[24];
+    char length[HFA_DECIMAL_MAX];
 
     if (out->raw_headers != NULL)
         return Py_NewRef(out->raw_headers);
     PyObject *list = PyList_New(0);
     if (list == NULL)
         return NULL;
-    size_t digits = write_decimal(out->body.length, length);
+    size_t digits = hfa_decimal_write(out->body.length, length);
     if (append_pair(list, "content-length", PyBytes_FromStringAndSize(length, (Py_ssize_t)digits)) <
             0 ||
         append_pair(list, "content-type", PyBytes_FromString("application/json")) < 0)

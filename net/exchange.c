@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "decimal.h"
 #include "dispatcher.h"
 
 static void release_owner(struct hfa_exchange *exchange, void *owner)
@@ -24,20 +25,53 @@ static enum hfa_status check_fields(const struct hfa_field *fields, size_t count
     return HFA_OK;
 }
 
-enum hfa_status hfa_exchange_start(struct hfa_exchange *exchange, int status_code,
-                                   const struct hfa_field *fields, size_t field_count, bool last)
+/* Counts a response as started. */
+static enum hfa_status begin_response(struct hfa_exchange *exchange, int status_code)
 {
     if (exchange->response != HFA_RESPONSE_NONE)
         return HFA_ERR_STATE;
     if (status_code < 200 || status_code > 999)
         return HFA_ERR_INVALID;
     exchange->response = HFA_RESPONSE_STARTED;
-    enum hfa_status status = check_fields(fields, field_count);
+    return HFA_OK;
+}
+
+enum hfa_status hfa_exchange_start(struct hfa_exchange *exchange, int status_code,
+                                   const struct hfa_field *fields, size_t field_count, bool last)
+{
+    enum hfa_status status = begin_response(exchange, status_code);
+    if (status == HFA_OK)
+        status = check_fields(fields, field_count);
     if (status != HFA_OK)
         return status;
     if (exchange->stream == NULL)
         return HFA_ERR_CLOSED;
     return exchange->ops->start(exchange, status_code, fields, field_count, last);
+}
+
+enum hfa_status hfa_exchange_respond(struct hfa_exchange *exchange, int status_code,
+                                     struct hfa_bytes content_type, struct hfa_bytes body)
+{
+    enum hfa_status status = begin_response(exchange, status_code);
+
+    if (status != HFA_OK)
+        return status;
+    if (exchange->stream == NULL)
+        return HFA_ERR_CLOSED;
+    return exchange->ops->respond(exchange, status_code, content_type, body);
+}
+
+enum hfa_status hfa_exchange_respond_in_steps(struct hfa_exchange *exchange, int status_code,
+                                              struct hfa_bytes content_type, struct hfa_bytes body)
+{
+    char length[HFA_DECIMAL_MAX];
+    const struct hfa_field fields[] = {
+        {HFA_BYTES("content-length"), {length, hfa_decimal_write(body.length, length)}},
+        {HFA_BYTES("content-type"), content_type},
+    };
+    enum hfa_status status = exchange->ops->start(exchange, status_code, fields, 2, false);
+
+    return status == HFA_OK ? exchange->ops->write(exchange, body, NULL, true) : status;
 }
 
 enum hfa_status hfa_exchange_write(struct hfa_exchange *exchange, struct hfa_bytes bytes,

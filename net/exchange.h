@@ -102,6 +102,8 @@ struct hfa_exchange_ops {
     enum hfa_status (*start)(struct hfa_exchange *, int status_code, const struct hfa_field *fields,
                              size_t field_count, bool last);
     enum hfa_status (*write)(struct hfa_exchange *, struct hfa_bytes bytes, void *owner, bool last);
+    enum hfa_status (*respond)(struct hfa_exchange *, int status_code,
+                               struct hfa_bytes content_type, struct hfa_bytes body);
     enum hfa_status (*write_file)(struct hfa_exchange *, int fd, uint64_t offset, uint64_t length,
                                   bool last);
     enum hfa_status (*write_trailers)(struct hfa_exchange *, const struct hfa_field *fields,
@@ -161,6 +163,12 @@ enum hfa_status hfa_exchange_start(struct hfa_exchange *exchange, int status_cod
 enum hfa_status hfa_exchange_write(struct hfa_exchange *exchange, struct hfa_bytes bytes,
                                    void *owner, bool last);
 
+/* The response that most are: content-length and content-type in front of `body`, which is copied.
+ * As hfa_exchange_start() and hfa_exchange_write(), but that `content_type` is not checked: it is
+ * the caller's own. */
+enum hfa_status hfa_exchange_respond(struct hfa_exchange *exchange, int status_code,
+                                     struct hfa_bytes content_type, struct hfa_bytes body);
+
 /* Sends `length` bytes of a file from `offset`. Takes `fd` in every case. */
 enum hfa_status hfa_exchange_write_file(struct hfa_exchange *exchange, int fd, uint64_t offset,
                                         uint64_t length, bool last);
@@ -213,6 +221,10 @@ void hfa_exchange_release(struct hfa_exchange *exchange);
 /* A peer with one reference; NULL when memory is out. */
 struct hfa_peer *hfa_peer_new(struct hfa_dispatcher *dispatcher);
 void hfa_peer_release(struct hfa_peer *peer);
+
+/* `respond` by way of `start` and `write`. */
+enum hfa_status hfa_exchange_respond_in_steps(struct hfa_exchange *exchange, int status_code,
+                                              struct hfa_bytes content_type, struct hfa_bytes body);
 
 /* Queues news for the application. */
 void hfa_exchange_notify(struct hfa_exchange *exchange, unsigned events);

@@ -489,12 +489,18 @@ static void end_response(struct hfa_http1_conn *conn)
     conn->carrier->on_change(conn->carrier);
 }
 
+/* Whether the connection can stay behind the response that begins. */
+static bool can_stay(const struct hfa_http1_conn *conn)
+{
+    return conn->keep_alive && !conn->is_draining &&
+           !(conn->exchange->wants_continue && is_receiving_body(conn));
+}
+
 static enum hfa_status op_start(struct hfa_exchange *exchange, int status_code,
                                 const struct hfa_field *fields, size_t field_count, bool last)
 {
     struct hfa_http1_conn *conn = exchange->stream;
-    bool keep_alive = conn->keep_alive && !conn->is_draining &&
-                      !(exchange->wants_continue && is_receiving_body(conn));
+    bool keep_alive = can_stay(conn);
 
     enum hfa_status status = hfa_http1_response_start(&conn->response, conn->carrier, status_code,
                                                       fields, field_count, last, &keep_alive);
@@ -517,6 +523,22 @@ static enum hfa_status op_write(struct hfa_exchange *exchange, struct hfa_bytes 
         end_response(conn);
     else
         conn->carrier->on_change(conn->carrier);
+    return status;
+}
+
+static enum hfa_status op_respond(struct hfa_exchange *exchange, int status_code,
+                                  struct hfa_bytes content_type, struct hfa_bytes body)
+{
+    struct hfa_http1_conn *conn = exchange->stream;
+    bool is_usual = can_stay(conn) && !conn->response.is_http10 &&
+                    !conn->response.is_head_request && status_code != 204 && status_code != 304;
+
+    if (!is_usual)
+        return hfa_exchange_respond_in_steps(exchange, status_code, content_type, body);
+    enum hfa_status status =
+        hfa_http1_response_whole(&conn->response, conn->carrier, status_code, content_type, body);
+    if (status == HFA_OK)
+        end_response(conn);
     return status;
 }
 
@@ -665,6 +687,7 @@ static enum hfa_status op_send_close(struct hfa_exchange *exchange, uint16_t cod
 static const struct hfa_exchange_ops http1_ops = {
     .start = op_start,
     .write = op_write,
+    .respond = op_respond,
     .write_file = op_write_file,
     .write_trailers = op_write_trailers,
     .inform = op_inform,

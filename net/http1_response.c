@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "decimal.h"
 #include "http1_body.h"
 #include "lower_case.h"
 #include "status_line.h"
@@ -142,6 +143,33 @@ enum hfa_status hfa_http1_response_start(struct hfa_http1_response *response,
     if (last && response->framing == HFA_HTTP1_FRAMING_CHUNKED)
         at = put(at, HFA_BYTES("0\r\n\r\n"));
     response->left = seen.length;
+    response->is_started = true;
+    hfa_output_commit(&carrier->output, (size_t)(at - start));
+    return HFA_OK;
+}
+
+enum hfa_status hfa_http1_response_whole(struct hfa_http1_response *response,
+                                         struct hfa_carrier *carrier, int status_code,
+                                         struct hfa_bytes content_type, struct hfa_bytes body)
+{
+    struct hfa_bytes line = hfa_status_line(status_code);
+    size_t size = line.length + carrier->default_fields->length + OWN_FIELDS_MAX +
+                  content_type.length + body.length;
+    char *start = NULL;
+    enum hfa_status status =
+        hfa_output_reserve(&carrier->output, &carrier->dispatcher->buffers, size, &start);
+
+    if (status != HFA_OK)
+        return status;
+    char *at = put(start, line);
+    at = put(at, *carrier->default_fields);
+    at = put(at, HFA_BYTES("content-length: "));
+    at += hfa_decimal_write(body.length, at);
+    at = put(at, HFA_BYTES("\r\ncontent-type: "));
+    at = put(at, content_type);
+    at = put(at, HFA_BYTES("\r\n\r\n"));
+    at = put(at, body);
+    response->framing = HFA_HTTP1_FRAMING_LENGTH;
     response->is_started = true;
     hfa_output_commit(&carrier->output, (size_t)(at - start));
     return HFA_OK;

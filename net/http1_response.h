@@ -34,6 +34,12 @@ enum hfa_status hfa_http1_response_start(struct hfa_http1_response *response,
                                          const struct hfa_field *fields, size_t field_count,
                                          bool last, bool *keep_alive);
 
+/* A whole response to an HTTP/1.1 request that was not HEAD, on a connection that stays; see
+ * hfa_exchange_respond(). Not for status codes without a body. */
+enum hfa_status hfa_http1_response_whole(struct hfa_http1_response *response,
+                                         struct hfa_carrier *carrier, int status_code,
+                                         struct hfa_bytes content_type, struct hfa_bytes body);
+
 /* Body bytes; see hfa_exchange_write(). An owner is always taken: lent or given back. */
 enum hfa_status hfa_http1_response_write(struct hfa_http1_response *response,
                                          struct hfa_carrier *carrier, struct hfa_bytes bytes,

@@ -839,6 +839,7 @@ static void op_abort(struct hfa_exchange *exchange)
 static const struct hfa_exchange_ops http2_ops = {
     .start = op_start,
     .write = op_write,
+    .respond = hfa_exchange_respond_in_steps,
     .write_file = op_write_file,
     .write_trailers = op_write_trailers,
     .inform = op_inform,

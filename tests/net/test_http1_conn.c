@@ -70,6 +70,76 @@ static void test_a_request_is_answered_and_the_connection_stays(void **state)
     assert_true(fixture.carrier.wants_input);
 }
 
+/* A whole response at once is what its two steps would be, whatever is asked and answered. */
+
+static int whole_status;
+
+static void serve_whole(struct carrier_fixture *self, struct hfa_exchange *exchange,
+                        enum hfa_event event)
+{
+    if (event != HFA_EVENT_REQUEST)
+        return;
+    enum hfa_status status = hfa_exchange_respond(exchange, whole_status,
+                                                  HFA_BYTES("application/json"), HFA_BYTES("{}"));
+    if (status != HFA_OK)
+        self->failure = status;
+    hfa_exchange_release(exchange);
+}
+
+static void serve_in_steps(struct carrier_fixture *self, struct hfa_exchange *exchange,
+                           enum hfa_event event)
+{
+    const struct hfa_field fields[] = {
+        {HFA_BYTES("content-length"), HFA_BYTES("2")},
+        {HFA_BYTES("content-type"), HFA_BYTES("application/json")},
+    };
+
+    if (event != HFA_EVENT_REQUEST)
+        return;
+    enum hfa_status status = hfa_exchange_start(exchange, whole_status, fields, 2, false);
+    if (status == HFA_OK)
+        status = hfa_exchange_write(exchange, HFA_BYTES("{}"), NULL, true);
+    if (status != HFA_OK)
+        self->failure = status;
+    hfa_exchange_release(exchange);
+}
+
+static void test_a_whole_response_is_what_its_two_steps_are(void **state)
+{
+    static const char *const requests[] = {
+        GET,
+        "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello" GET,
+    };
+    static const int codes[] = {200, 201, 204, 304, 404, 500, 999};
+    static char expected[1024];
+
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        for (size_t k = 0; k < sizeof(codes) / sizeof(codes[0]); k++) {
+            whole_status = codes[k];
+            open_default(serve_in_steps);
+            carrier_feed_text(&fixture, requests[i]);
+            assert_true(fixture.sent_length > 0 && fixture.sent_length < sizeof(expected));
+            memcpy(expected, fixture.sent, fixture.sent_length + 1);
+            bool was_closed = fixture.is_closed;
+            enum hfa_status failure = fixture.failure;
+            carrier_fixture_close(&fixture);
+
+            open_default(serve_whole);
+            carrier_feed_text(&fixture, requests[i]);
+            assert_string_equal(fixture.sent, expected);
+            assert_int_equal(fixture.is_closed, was_closed);
+            assert_int_equal(fixture.failure, failure);
+            carrier_fixture_close(&fixture);
+        }
+    }
+    open_default(serve_whole);
+}
+
 static void test_nothing_is_sent_before_the_head_is_complete(void **state)
 {
     open_default(serve_at_once);
@@ -847,6 +917,7 @@ int main(void)
         cmocka_unit_test_teardown(test_head_gets_the_fields_and_no_body, close_fixture),
         cmocka_unit_test_teardown(test_204_has_no_body, close_fixture),
         cmocka_unit_test_teardown(test_304_has_no_body, close_fixture),
+        cmocka_unit_test_teardown(test_a_whole_response_is_what_its_two_steps_are, close_fixture),
         cmocka_unit_test_teardown(test_a_body_without_length_is_chunked, close_fixture),
         cmocka_unit_test_teardown(test_a_body_without_length_ends_an_http10_connection,
                                   close_fixture),
