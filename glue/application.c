@@ -185,12 +185,14 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
     struct hfa_plan *plan = select_plan(application, method, path, &match, &left);
     PyObject *response = NULL;
     if (plan == NULL && match.kind == HFA_MATCH_OPAQUE && left != &application->unguarded &&
-        application->is_whole && !is_websocket && application->stages.count == 0 &&
+        application->is_whole && !is_websocket &&
+        hfa_response_stages_take_streams(&application->stages, HFA_BYTES("")) &&
         !may_exceed(exchange, application->body_limit)) {
         site = site_of(application, match.index);
         enum hfa_static_answer answer =
             site == NULL ? HFA_STATIC_LEFT
-                         : hfa_static_files_serve(site, server, exchange, path, &response);
+                         : hfa_static_files_serve(site, server, exchange, path,
+                                                  &application->stages, &response);
         if (answer == HFA_STATIC_SENT) {
             Py_DECREF(site);
             Py_XDECREF(text);

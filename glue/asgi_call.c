@@ -85,6 +85,7 @@ static void release(struct hfa_asgi_call *call)
     Py_CLEAR(call->denial);
     Py_CLEAR(call->trailers);
     Py_CLEAR(call->on_gone);
+    Py_CLEAR(call->staged_by);
     release_exchange(call);
 }
 
@@ -400,6 +401,7 @@ static int call_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(call->denial);
     Py_VISIT(call->trailers);
     Py_VISIT(call->on_gone);
+    Py_VISIT(call->staged_by);
     return 0;
 }
 
@@ -415,6 +417,7 @@ static int call_clear(PyObject *self)
     Py_CLEAR(call->close_event);
     Py_CLEAR(call->denial);
     Py_CLEAR(call->trailers);
+    Py_CLEAR(call->staged_by);
     return 0;
 }
 

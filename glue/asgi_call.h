@@ -44,9 +44,10 @@ struct hfa_asgi_call {
     bool response_complete;
     bool has_trailers;    /* http.response.trailers ends the response */
     bool awaits_trailers; /* the body is complete */
-    PyObject *on_gone;    /* owned: called once when the client has gone; or NULL */
-    PyObject *trailers;   /* owned list of those that came with more_trailers; or NULL */
-    bool body_ended;      /* http.request with more_body False was delivered */
+    PyObject *staged_by; /* owned: the application whose native middleware sees the head; or NULL */
+    PyObject *on_gone;   /* owned: called once when the client has gone; or NULL */
+    PyObject *trailers;  /* owned list of those that came with more_trailers; or NULL */
+    bool body_ended;     /* http.request with more_body False was delivered */
     /* WebSockets. */
     struct hfa_websocket_channel *channel; /* owned; NULL: the application uses messages alone */
     bool connect_delivered;

@@ -110,6 +110,26 @@ done:
     return result;
 }
 
+/* Starts the response, with what native middleware adds to its head. -1 with an exception. */
+static int start_response(struct hfa_asgi_call *call, int status,
+                          const struct hfa_asgi_fields *fields)
+{
+    struct hfa_exchange *exchange = call->exchange;
+    struct hfa_response_fields staged;
+
+    if (call->staged_by == NULL)
+        return hfa_asgi_check(
+            hfa_exchange_start(exchange, status, fields->fields, fields->count, false));
+    const struct hfa_application *application = (struct hfa_application *)call->staged_by;
+    if (!hfa_response_fields_init(&staged, &exchange->arena, fields->fields, fields->count)) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (hfa_response_stages_begin(&application->stages, &exchange->request, &staged) < 0)
+        return -1;
+    return hfa_asgi_check(hfa_exchange_start(exchange, status, staged.items, staged.count, false));
+}
+
 static int send_start(struct hfa_asgi_call *call, PyObject *message)
 {
     const struct hfa_state *state = call->server->state;
@@ -138,10 +158,8 @@ static int send_start(struct hfa_asgi_call *call, PyObject *message)
     if (read_flag(message, state->str_trailers, &call->has_trailers) < 0 ||
         hfa_asgi_fields_read(&fields, headers) < 0)
         goto done;
-    enum hfa_status outcome =
-        hfa_exchange_start(call->exchange, (int)code, fields.fields, fields.count, false);
+    result = start_response(call, (int)code, &fields) < 0 ? -1 : 1;
     hfa_asgi_fields_free(&fields);
-    result = hfa_asgi_check(outcome) < 0 ? -1 : 1;
     hfa_server_object_output(call->server, HFA_OUTPUT_LATER);
 done:
     Py_XDECREF(headers);

@@ -109,12 +109,8 @@ static struct hfa_bytes media_type(struct hfa_bytes value)
     return value;
 }
 
-static bool is_excluded(const struct hfa_gzip_stage *stage,
-                        const struct hfa_response_fields *fields)
+bool hfa_gzip_stage_excludes(const struct hfa_gzip_stage *stage, struct hfa_bytes type)
 {
-    const struct hfa_bytes *field = hfa_response_fields_get(fields, HFA_BYTES("content-type"));
-    struct hfa_bytes type = media_type(field == NULL ? HFA_BYTES("") : *field);
-
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(stage->excluded); i++) {
         PyObject *item = PyTuple_GET_ITEM(stage->excluded, i);
         struct hfa_bytes each = {PyBytes_AS_STRING(item), (size_t)PyBytes_GET_SIZE(item)};
@@ -127,6 +123,14 @@ static bool is_excluded(const struct hfa_gzip_stage *stage,
             return true;
     }
     return false;
+}
+
+static bool is_excluded(const struct hfa_gzip_stage *stage,
+                        const struct hfa_response_fields *fields)
+{
+    const struct hfa_bytes *field = hfa_response_fields_get(fields, HFA_BYTES("content-type"));
+
+    return hfa_gzip_stage_excludes(stage, media_type(field == NULL ? HFA_BYTES("") : *field));
 }
 
 #ifdef HFA_HAVE_ZLIB

@@ -32,6 +32,9 @@ void hfa_gzip_stage_clear(struct hfa_gzip_stage *stage);
 bool hfa_gzip_stage_needs_thread(const struct hfa_gzip_stage *stage,
                                  const struct hfa_request *request, size_t size);
 
+/* Whether bodies of a media type, empty where it is not known, are never compressed. */
+bool hfa_gzip_stage_excludes(const struct hfa_gzip_stage *stage, struct hfa_bytes type);
+
 /* May change *body to compressed bytes of the stage's, which live until its next use; `length` has
  * room for the digits of a content-length. -1 with an exception. */
 int hfa_gzip_stage_apply(struct hfa_gzip_stage *stage, const struct hfa_request *request,

@@ -371,13 +371,21 @@ static bool may_be_in_scope(const struct hfa_run *run)
     return answer != Py_False;
 }
 
+/* Whether all that native middleware does to a response in pieces is done to its head. */
+static bool stages_take_it(const struct hfa_run *run)
+{
+    return hfa_response_stages_take_streams(
+        &run->application->stages,
+        run->plan->respond == HFA_RESPOND_EVENTS ? HFA_BYTES("text/event-stream") : HFA_BYTES(""));
+}
+
 /* Whether our server can send a stream by itself: nobody has to receive meanwhile, no middleware
  * has to see it, and no scope of AnyIO's is around it. */
 static bool is_undisturbed(const struct hfa_run *run)
 {
     const struct hfa_exchange *exchange = hfa_run_exchange(run);
 
-    return run->server != NULL && run->application->stages.count == 0 && exchange != NULL &&
+    return run->server != NULL && stages_take_it(run) && exchange != NULL &&
            exchange->body_complete && hfa_buffer_bytes(&exchange->body).length == 0 &&
            !may_be_in_scope(run);
 }
@@ -385,12 +393,15 @@ static bool is_undisturbed(const struct hfa_run *run)
 /* Lets the response send itself: streams, files, classes with a __call__ of their own. */
 static int send_by_itself(struct hfa_run *run, PyObject *response)
 {
-    if (run->server != NULL && run->application->stages.count > 0) {
+    bool is_staged = run->server != NULL && run->application->stages.count > 0;
+    if (is_staged && !stages_take_it(run)) {
         run->phase = HFA_RUN_RESUMES; /* its messages pass the middleware */
         return 0;
     }
     if (hfa_run_need_call(run) < 0)
         return -1;
+    if (is_staged)
+        Py_XSETREF(run->call->staged_by, Py_NewRef((PyObject *)run->application));
     PyObject *sending;
     if (run->server != NULL) {
         bool listens = is_undisturbed(run) && run->plan->respond != HFA_RESPOND_EVENTS;

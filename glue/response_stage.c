@@ -91,6 +91,29 @@ bool hfa_response_stages_need_thread(const struct hfa_response_stages *stages,
     return false;
 }
 
+bool hfa_response_stages_take_streams(const struct hfa_response_stages *stages,
+                                      struct hfa_bytes type)
+{
+    for (size_t i = 0; i < stages->count; i++) {
+        const struct hfa_response_stage *stage = &stages->items[i];
+        if (stage->kind == HFA_STAGE_GZIP && !hfa_gzip_stage_excludes(&stage->of.gzip, type))
+            return false;
+    }
+    return true;
+}
+
+int hfa_response_stages_begin(const struct hfa_response_stages *stages,
+                              const struct hfa_request *request, struct hfa_response_fields *fields)
+{
+    for (size_t i = 0; i < stages->count; i++) {
+        const struct hfa_response_stage *stage = &stages->items[i];
+        if (stage->kind == HFA_STAGE_CORS &&
+            hfa_cors_stage_apply(&stage->of.cors, request, fields) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int hfa_response_stages_apply(struct hfa_response_stages *stages, const struct hfa_request *request,
                               int status, struct hfa_response_fields *fields,
                               struct hfa_bytes *body)

@@ -42,6 +42,16 @@ bool hfa_response_stages_answer(const struct hfa_response_stages *stages,
 bool hfa_response_stages_need_thread(const struct hfa_response_stages *stages,
                                      const struct hfa_request *request, size_t size);
 
+/* Whether a response that is sent in pieces needs no more of the stages than its head does; `type`
+ * is its media type, empty where that is not known. */
+bool hfa_response_stages_take_streams(const struct hfa_response_stages *stages,
+                                      struct hfa_bytes type);
+
+/* What they do to the head of such a response. -1 with an exception. */
+int hfa_response_stages_begin(const struct hfa_response_stages *stages,
+                              const struct hfa_request *request,
+                              struct hfa_response_fields *fields);
+
 /* -1 with an exception. *body may become a view of a stage's memory, until the next response. */
 int hfa_response_stages_apply(struct hfa_response_stages *stages, const struct hfa_request *request,
                               int status, struct hfa_response_fields *fields,

@@ -105,6 +105,8 @@ enum hfa_progress hfa_run_fail(struct hfa_run *run)
 {
     if (run->in_worker)
         run->is_orphaned = true;
+    if (run->call != NULL)
+        Py_CLEAR(run->call->staged_by); /* what comes now passes the middleware itself */
     enum hfa_progress leaving = hfa_run_throw(run);
     if (leaving != HFA_PROGRESS_DONE)
         return leaving;

@@ -154,6 +154,29 @@ static int log_access(struct hfa_server_object *server, struct hfa_exchange *exc
     return result;
 }
 
+/* The head, as native middleware leaves it. -1 with an exception. */
+static int start(struct hfa_exchange *exchange, int status, PyObject *headers,
+                 const struct hfa_response_stages *stages)
+{
+    struct hfa_asgi_fields fields;
+    struct hfa_response_fields staged;
+    int result = -1;
+
+    if (hfa_asgi_fields_read(&fields, headers) < 0)
+        return -1;
+    if (stages->count == 0) {
+        result = hfa_asgi_check(
+            hfa_exchange_start(exchange, status, fields.fields, fields.count, false));
+    } else if (!hfa_response_fields_init(&staged, &exchange->arena, fields.fields, fields.count)) {
+        PyErr_NoMemory();
+    } else if (hfa_response_stages_begin(stages, &exchange->request, &staged) == 0) {
+        result =
+            hfa_asgi_check(hfa_exchange_start(exchange, status, staged.items, staged.count, false));
+    }
+    hfa_asgi_fields_free(&fields);
+    return result;
+}
+
 struct content {
     int fd; /* owned: of a file that is sent by the kernel; -1: `bytes` */
     uint64_t size;
@@ -163,21 +186,19 @@ struct content {
 /* Takes content's descriptor and the exchange's reference. Errors end in a response that is cut,
  * and in the loop's exception handler. */
 static void answer(struct hfa_server_object *server, struct hfa_exchange *exchange, int status,
-                   PyObject *headers, const struct content *content)
+                   PyObject *headers, const struct hfa_response_stages *stages,
+                   const struct content *content)
 {
-    struct hfa_asgi_fields fields;
-    enum hfa_status outcome = HFA_ERR_CLOSED; /* the client has gone: nobody is told */
+    enum hfa_status outcome = HFA_OK;
     int fd = content->fd;
+    /* A client that has gone is not told. */
+    bool is_started = exchange->stream != NULL && log_access(server, exchange, status) == 0 &&
+                      start(exchange, status, headers, stages) == 0;
 
-    if (exchange->stream != NULL && log_access(server, exchange, status) == 0 &&
-        hfa_asgi_fields_read(&fields, headers) == 0) {
-        outcome = hfa_exchange_start(exchange, status, fields.fields, fields.count, false);
-        hfa_asgi_fields_free(&fields);
-    }
-    if (outcome == HFA_OK && fd >= 0) {
+    if (is_started && fd >= 0) {
         outcome = hfa_exchange_write_file(exchange, fd, 0, content->size, true); /* takes it */
         fd = -1;
-    } else if (outcome == HFA_OK) {
+    } else if (is_started) {
         outcome = hfa_exchange_write(exchange, content->bytes, NULL, true);
     }
     if (fd >= 0)
@@ -193,7 +214,8 @@ static void answer(struct hfa_server_object *server, struct hfa_exchange *exchan
 static enum hfa_static_answer serve_file(struct hfa_static_files *site,
                                          struct hfa_server_object *server,
                                          struct hfa_exchange *exchange, PyObject *entry, int fd,
-                                         uint64_t size, PyObject **response)
+                                         uint64_t size, const struct hfa_response_stages *stages,
+                                         PyObject **response)
 {
     const struct hfa_request *request = &exchange->request;
     unsigned conditions = conditions_of(request);
@@ -206,7 +228,7 @@ static enum hfa_static_answer serve_file(struct hfa_static_files *site,
         if (fields == NULL || fields != Py_None) {
             close(fd);
             if (fields != NULL)
-                answer(server, exchange, 304, fields, &content);
+                answer(server, exchange, 304, fields, stages, &content);
             Py_XDECREF(fields);
             return fields == NULL ? HFA_STATIC_LEFT : HFA_STATIC_SENT;
         }
@@ -228,7 +250,7 @@ static enum hfa_static_answer serve_file(struct hfa_static_files *site,
             return HFA_STATIC_LEFT;
         content.bytes = (struct hfa_bytes){bytes, content.size};
     }
-    answer(server, exchange, 200, PyTuple_GET_ITEM(entry, 3), &content);
+    answer(server, exchange, 200, PyTuple_GET_ITEM(entry, 3), stages, &content);
     return HFA_STATIC_SENT;
 }
 
@@ -241,6 +263,7 @@ static bool is_method(struct hfa_bytes method)
 enum hfa_static_answer hfa_static_files_serve(struct hfa_static_files *site,
                                               struct hfa_server_object *server,
                                               struct hfa_exchange *exchange, struct hfa_bytes path,
+                                              const struct hfa_response_stages *stages,
                                               PyObject **response)
 {
     enum hfa_static_answer outcome = HFA_STATIC_LEFT;
@@ -262,7 +285,7 @@ enum hfa_static_answer hfa_static_files_serve(struct hfa_static_files *site,
     entry = Py_XNewRef(describe(site, name, fd, size, time_ns));
     if (entry == NULL)
         goto done;
-    outcome = serve_file(site, server, exchange, entry, fd, size, response);
+    outcome = serve_file(site, server, exchange, entry, fd, size, stages, response);
     fd = -1;
 done:
     PyErr_Clear(); /* StaticFiles will meet it, too */

@@ -16,6 +16,7 @@
 
 #include "dict_watch.h"
 #include "exchange.h"
+#include "response_stage.h"
 #include "state.h"
 
 struct hfa_server_object;
@@ -48,10 +49,12 @@ enum hfa_static_answer {
     HFA_STATIC_RESPONSE, /* *response, a new reference, is to be sent by a run of `plan` */
 };
 
-/* `path` is the request's, decoded. */
+/* `path` is the request's, decoded; `stages` (borrowed) see the head of the answer, and no more of
+ * it. */
 enum hfa_static_answer hfa_static_files_serve(struct hfa_static_files *site,
                                               struct hfa_server_object *server,
                                               struct hfa_exchange *exchange, struct hfa_bytes path,
+                                              const struct hfa_response_stages *stages,
                                               PyObject **response);
 
 #endif

@@ -212,9 +212,11 @@ class CompiledApplication:
         self.is_whole = native is not None
         for each in applications.user_middleware(self.app) if native else ():
             guards = (*guards, *stages.stage_guards(each))
+        # What compresses sees the bytes as well.
+        sees_heads = native is not None and all(name == "cors" for name, _ in native)
         sites: list[Any] = []
         for index, route in enumerate(found):
-            site, description = self._site(index, route, is_bare=native == [])
+            site, description = self._site(index, route, sees_heads=sees_heads)
             sites.append(site)
             if description is not None:
                 guards = (*guards, *description.guards)
@@ -291,20 +293,20 @@ class CompiledApplication:
             return None, str(unknown)
 
     def _site(
-        self, index: int, route: EffectiveRoute, *, is_bare: bool
+        self, index: int, route: EffectiveRoute, *, sees_heads: bool
     ) -> tuple[Any, static_files.Site | None]:
         """Return what answers with the files of a mount, and what it was made from, or nothing.
 
         Args:
             index: of the route.
             route: any.
-            is_bare: there is no middleware of the user's.
+            sees_heads: all middleware of the user's is native, and asks for no more than heads.
         """
         if self._failure is not None or not static_files.is_static(routes.mounted_app(route.route)):
             return None, None
         site = description = reason = None
         try:
-            if not is_bare:
+            if not sees_heads:
                 raise Unknown("middleware around it sees its messages")
             description = static_files.site_of(route.effective)
             site = _core.StaticFiles(

@@ -22,6 +22,8 @@ from fastapi import (
     WebSocketDisconnect,
     WebSocketException,
 )
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
@@ -197,6 +199,85 @@ def test_items_of_a_declared_type(conform):
 
     conform(make, *[get(path) for path in ("/items", "/failing", "/few", "/numbers")])
     conform(make, get("/events/items"), get("/events/numbers"))
+
+
+@pytest.mark.parametrize(
+    "middleware",
+    [
+        [(CORSMiddleware, {"allow_origins": ["https://a.example"], "allow_credentials": True})],
+        [(CORSMiddleware, {"allow_origins": ["*"], "expose_headers": ["x-a"]})],
+        [(GZipMiddleware, {})],
+        [(GZipMiddleware, {"minimum_size": 1}), (CORSMiddleware, {"allow_origins": ["*"]})],
+    ],
+    ids=["origins", "all origins", "compression", "both"],
+)
+def test_streams_and_files_behind_ready_made_middleware(conform, middleware, tmp_path):
+    """H109, H110: the fields that CORS adds, and what compression leaves alone."""
+    (tmp_path / "file.txt").write_text("text " * 1000)
+    (tmp_path / "large.bin").write_bytes(bytes(100_000))
+
+    def make(side):
+        app = side.FastAPI()
+        for kind, options in middleware:
+            app.add_middleware(kind, **options)
+
+        async def items():
+            for number in range(3):
+                yield {"number": number}
+
+        def pieces(fail):
+            yield "a" * 1000
+            if fail:
+                raise ValueError("in the stream")
+            yield b"b"
+
+        app.get("/lines")(items)
+        if EventSourceResponse is not None:
+            app.get("/events", response_class=EventSourceResponse)(items)
+
+        @app.get("/stream")
+        async def stream(fail: bool = False):
+            return StreamingResponse(pieces(fail), headers={"x-a": "b", "vary": "x-a"})
+
+        @app.get("/empty")
+        async def empty():
+            return StreamingResponse(iter(()))
+
+        @app.get("/file")
+        def file(name: str = "file.txt"):
+            return FileResponse(tmp_path / name)
+
+        @app.get("/refused")
+        async def refused():
+            raise HTTPException(418)
+            yield
+
+        app.mount("/static", StaticFiles(directory=tmp_path))
+        return app
+
+    paths = [
+        "/lines",
+        "/stream",
+        "/stream?fail=1",
+        "/empty",
+        "/file",
+        "/file?name=none",
+        "/refused",
+    ]
+    paths += ["/static/file.txt", "/static/large.bin", "/static/none"]
+    paths += ["/events"] if EventSourceResponse is not None else []
+    origin = "origin: https://a.example"
+    conform(
+        make,
+        *[get(path, origin, "accept-encoding: gzip") for path in paths],
+        *[get(path, "origin: https://b.example", "cookie: a=b") for path in paths],
+        *[get(path) for path in paths],
+        get("/file", origin, "range: bytes=0-3"),
+        get("/file", origin, "range: x"),
+        get("/static/file.txt", origin, "range: bytes=0-3"),
+        get("/static/file.txt", origin, "if-none-match: *"),
+        get("/static/file.txt", origin, method="HEAD"),
+    )
 
 
 VARIABLE = contextvars.ContextVar("variable", default="unset")

@@ -19,11 +19,7 @@ from pydantic import BaseModel
 
 from ..requests import get
 
-LIBRARIES = [
-    kind
-    for name, kind in (("orjson", ORJSONResponse), ("ujson", UJSONResponse))
-    if importlib.util.find_spec(name)
-]
+LIBRARIES = {"orjson": ORJSONResponse, "ujson": UJSONResponse}
 
 
 class Item(BaseModel):
@@ -53,16 +49,8 @@ class Particular(Response):
         super().__init__(repr(content), status_code, {"x-own": "1"}, "text/own", background)
 
 
-@pytest.mark.compiled
-@pytest.mark.parametrize(
-    "kind",
-    [HTMLResponse, PlainTextResponse, RedirectResponse, Indented, Sending, Particular, *LIBRARIES],
-    ids=lambda kind: kind.__name__,
-)
-@pytest.mark.parametrize("is_default", [False, True], ids=["of the route", "of the application"])
-@pytest.mark.filterwarnings("ignore::fastapi.exceptions.FastAPIDeprecationWarning")
-def test_a_class_that_makes_the_response(conform, kind, is_default):
-    """E73: what is not FastAPI's default gets Python values, validated where a model says so."""
+def compare_class(conform, kind, *, is_default):
+    """Compare an application whose routes, or itself, have a response class."""
     is_json = issubclass(kind, JSONResponse) or kind is Particular
 
     def make(side):
@@ -93,6 +81,28 @@ def test_a_class_that_makes_the_response(conform, kind, is_default):
 
     paths = ("/plain", "/sync", "/model", "/itself")
     conform(make, *[get(path) for path in paths], get("/plain", method="HEAD"))
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    "kind",
+    [HTMLResponse, PlainTextResponse, RedirectResponse, Indented, Sending, Particular],
+    ids=lambda kind: kind.__name__,
+)
+@pytest.mark.parametrize("is_default", [False, True], ids=["of the route", "of the application"])
+def test_a_class_that_makes_the_response(conform, kind, is_default):
+    """E73: what is not FastAPI's default gets Python values, validated where a model says so."""
+    compare_class(conform, kind, is_default=is_default)
+
+
+@pytest.mark.compiled
+@pytest.mark.filterwarnings("ignore::fastapi.exceptions.FastAPIDeprecationWarning")
+def test_classes_of_libraries_that_are_installed(conform):
+    """E73: ORJSONResponse and UJSONResponse."""
+    for name, kind in LIBRARIES.items():
+        if importlib.util.find_spec(name):
+            compare_class(conform, kind, is_default=False)
+            compare_class(conform, kind, is_default=True)
 
 
 @pytest.mark.compiled
