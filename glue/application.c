@@ -2,6 +2,7 @@
 
 #include "plan_run.h"
 #include "router_object.h"
+#include "run_trace.h"
 #include "scope.h"
 #include "server_object.h"
 #include "static_files.h"
@@ -329,6 +330,14 @@ static bool view_of_method(const struct hfa_state *state, PyObject *scope, struc
     return method != NULL && PyUnicode_Check(method) && view_of_text(method, view);
 }
 
+/* FastAPI's telemetry makes spans of the request. */
+static bool is_followed(const struct hfa_state *state, PyObject *scope)
+{
+    PyObject *follower = PyDict_GetItemWithError(scope, state->str_telemetry); /* borrowed */
+
+    return follower != NULL && follower != Py_None;
+}
+
 /* An awaitable: a new reference. NULL with an exception, or without one: FastAPI has to answer, for
  * what *left counts. */
 static PyObject *enter_plan(struct hfa_application *application, PyObject *scope, PyObject *receive,
@@ -347,9 +356,16 @@ static PyObject *enter_plan(struct hfa_application *application, PyObject *scope
     struct hfa_plan *plan = select_plan(application, method_view, path_view, &match, left);
     if (plan != NULL && plan->is_websocket != is_websocket)
         return NULL;
+    if ((is_websocket || *left == &application->unmatched) &&
+        is_followed(application->state, scope)) {
+        if (plan != NULL || *left == &application->unmatched)
+            *left = &application->followed;
+        return NULL;
+    }
     if (plan != NULL) {
         run = hfa_run_enter(application, plan, scope, receive, send, path, &match);
-        if (run == NULL || hfa_run_show_route((struct hfa_run *)run) < 0) {
+        if (run == NULL || hfa_run_show_route((struct hfa_run *)run) < 0 ||
+            hfa_run_trace((struct hfa_run *)run) < 0) {
             Py_XDECREF(run);
             return NULL;
         }

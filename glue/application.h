@@ -67,6 +67,7 @@ struct hfa_run;
     X(send_by_server)                                                                              \
     X(is_in_scope)                                                                                 \
     X(solve)                                                                                       \
+    X(trace)                                                                                       \
     X(begin_bounds)                                                                                \
     X(client_gone)                                                                                 \
     X(gone_response)                                                                               \

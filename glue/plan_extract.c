@@ -3,6 +3,7 @@
 #include "plain_value.h"
 #include "plan_run.h"
 #include "query_text.h"
+#include "run_trace.h"
 #include "scope.h"
 #include "server_object.h"
 #include "shape_make.h"
@@ -353,7 +354,7 @@ int hfa_run_raise_body_error(struct hfa_run *run)
     if (!PyErr_ExceptionMatches(PyExc_Exception))
         return -1;
     PyObject *exception = hfa_take_exception();
-    PyObject *method = hfa_run_method(run);
+    PyObject *method = hfa_run_trace_request(run) < 0 ? NULL : hfa_run_method(run);
     PyObject *root_path = method == NULL ? NULL : hfa_run_root_path(run);
     PyObject *instead =
         root_path == NULL

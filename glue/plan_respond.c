@@ -5,6 +5,7 @@
 #include "plan_run.h"
 #include "response_model.h"
 #include "run_exits.h"
+#include "run_trace.h"
 #include "scope.h"
 #include "server_object.h"
 #include "shape_write.h"
@@ -324,6 +325,8 @@ static bool needs_middleware(const struct hfa_run *run, const struct outgoing *o
 
 static int send_out(struct hfa_run *run, const struct outgoing *out)
 {
+    if (hfa_run_trace_response(run) < 0)
+        return -1;
     Py_XSETREF(run->after, Py_XNewRef(out->after));
     if (run->server != NULL)
         return send_native(run, out);
@@ -438,6 +441,8 @@ int hfa_run_send_response(struct hfa_run *run, PyObject *response)
     PyObject *status = NULL, *headers = NULL, *body = NULL, *after = NULL;
     int result = -1;
 
+    if (hfa_run_trace_response(run) < 0)
+        return -1;
     Py_XSETREF(run->response, Py_NewRef(response));
     int leaves_first = hfa_run_leaves_first(run);
     if (leaves_first != 0) {

@@ -3,6 +3,7 @@
 #include "await.h"
 #include "run_bounds.h"
 #include "run_exits.h"
+#include "run_trace.h"
 #include "scope.h"
 #include "server_object.h"
 #include "task.h"
@@ -246,6 +247,11 @@ static enum hfa_progress proceed(struct hfa_run *run)
         if (run->plan->bounds != NULL) {
             progress = hfa_run_keep_bounds(run);
             if (progress != HFA_PROGRESS_AWAITS)
+                break;
+        }
+        if (run->traced != NULL) {
+            progress = hfa_run_trace_step(run);
+            if (progress != HFA_PROGRESS_AWAITS || run->awaiting != NULL)
                 break;
         }
         switch (run->phase) {

@@ -49,6 +49,15 @@ enum hfa_run_phase {
     HFA_RUN_CLOSES,       /* uploaded files are being closed: the run has ended otherwise */
 };
 
+/* Of a run that telemetry follows: which span is open. */
+enum hfa_run_trace {
+    HFA_TRACE_NEW,
+    HFA_TRACE_DEPENDENCIES,
+    HFA_TRACE_ENDPOINT, /* the endpoint opens and closes its own */
+    HFA_TRACE_RESPONSE,
+    HFA_TRACE_ENDED,
+};
+
 /* A dependency that has yielded. */
 struct hfa_run_exit {
     PyObject *manager; /* owned: its context manager */
@@ -96,11 +105,13 @@ struct hfa_run {
     PyObject *inner_stack;            /* owned: exit stacks that the scope has got, where it has */
     PyObject *function_stack;         /* owned */
     PyObject *middleware_stack;       /* owned */
+    PyObject *traced;                 /* owned: what telemetry is told; or NULL */
     PyObject *shield;                 /* owned: AnyIO's scope around a worker's steps, or NULL */
     struct hfa_run_exit *exits; /* owned: places for all that yield; NULL as long as none has */
     struct hfa_job job;
     enum hfa_run_state state;
     enum hfa_run_phase phase;
+    enum hfa_run_trace trace;
     unsigned frame;
     unsigned exit_count;
     uint64_t failed; /* frames with invalid parameters, in themselves or below */

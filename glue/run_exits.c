@@ -5,7 +5,8 @@
 bool hfa_run_shows_request(const struct hfa_run *run)
 {
     /* Middleware may have opened cancel scopes, from which FastAPI shields what is left. */
-    return run->plan->needs_request || (run->plan->entry_count > 0 && run->server == NULL);
+    return run->plan->needs_request || run->traced != NULL ||
+           (run->plan->entry_count > 0 && run->server == NULL);
 }
 
 /* --- Entering ----------------------------------------------------------------------------------

@@ -173,6 +173,7 @@ static int run_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(run->middleware_stack);
     Py_VISIT(run->shield);
     Py_VISIT(run->bounds);
+    Py_VISIT(run->traced);
     for (unsigned i = 0; i < run->exit_count; i++)
         Py_VISIT(run->exits[i].manager);
     for (size_t i = 0; i < run->owned_count; i++)
@@ -219,6 +220,7 @@ static int run_clear(PyObject *self)
     Py_CLEAR(run->middleware_stack);
     Py_CLEAR(run->shield);
     Py_CLEAR(run->bounds);
+    Py_CLEAR(run->traced);
     hfa_run_clear_exits(run);
     hfa_run_clear_values(run);
     return 0;

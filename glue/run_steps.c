@@ -2,6 +2,7 @@
 #include "await.h"
 #include "plan_run.h"
 #include "run_exits.h"
+#include "run_trace.h"
 
 const struct hfa_frame *hfa_run_frame(const struct hfa_run *run)
 {
@@ -143,10 +144,17 @@ PyObject *hfa_run_call_frame(struct hfa_run *run)
 {
     const struct hfa_frame *frame = hfa_run_frame(run);
     size_t count = frame->is_positional ? frame->value_count : 0;
+    PyObject *invoke = run->traced != NULL && hfa_run_is_at_endpoint(run)
+                           ? hfa_run_traced_endpoint(run)
+                           : Py_NewRef(frame->invoke);
 
-    return PyObject_Vectorcall(frame->invoke, run->values + frame->first,
-                               count | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                               frame->value_count == count ? NULL : frame->kwnames);
+    if (invoke == NULL)
+        return NULL;
+    PyObject *value = PyObject_Vectorcall(invoke, run->values + frame->first,
+                                          count | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                          frame->value_count == count ? NULL : frame->kwnames);
+    Py_DECREF(invoke);
+    return value;
 }
 
 /* FastAPI's RequestValidationError for all that was invalid. Always -1. */

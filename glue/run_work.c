@@ -49,7 +49,8 @@ static int work_step(struct hfa_run *run)
         if (hfa_run_skip(run))
             return 1;
         if (frame->is_async || hfa_run_begins_stream(run) ||
-            (hfa_run_is_at_endpoint(run) && run->errors != NULL))
+            (hfa_run_is_at_endpoint(run) &&
+             (run->errors != NULL || (run->traced != NULL && run->trace != HFA_TRACE_ENDPOINT))))
             return 0;
         if (frame->entry != HFA_ENTRY_NONE)
             return hfa_run_enter_in_worker(run);
@@ -64,6 +65,7 @@ static int work_step(struct hfa_run *run)
         return 1;
     case HFA_RUN_RESPONDS:
         if (run->plan->response_validate == NULL || run->is_validated ||
+            (run->traced != NULL && run->trace != HFA_TRACE_RESPONSE) ||
             PyObject_IsInstance(run->result, run->application->hooks.response_type) != 0)
             return 0;
         return hfa_run_validate_in_worker(run) < 0 ? -1 : 0;

@@ -112,6 +112,7 @@
     X(exception_handlers, "starlette.exception_handlers")                                          \
     X(included_router, "included_router")                                                          \
     X(max_body_size, "starlette.max_body_size")                                                    \
+    X(telemetry, "fastapi.telemetry")                                                              \
     X(effective_route_context, "effective_route_context")                                          \
     X(inner_stack, "fastapi_inner_astack")                                                         \
     X(function_stack, "fastapi_function_astack")                                                   \

@@ -28,6 +28,7 @@ from ._fastapi import (
     routes,
     stages,
     static_files,
+    telemetry,
     unrouted,
     websockets,
 )
@@ -98,9 +99,7 @@ class CompiledApplication:
         cancellation.check_application(app)
         self.app = app
         self._hooks = hooks.Hooks(app, middleware, _core.RESPONSE_STARTED)
-        self.core = _core.Application(
-            app, self._hooks, self._recompile, applications.SCOPES_OF_OTHERS
-        )
+        self.core = _core.Application(app, self._hooks, self._recompile, telemetry.SCOPES_OF_OTHERS)
         self.enter = self.core.enter
         self._lock = threading.RLock()
         self._routes: list[EffectiveRoute] = []
@@ -274,6 +273,7 @@ class CompiledApplication:
             or app.root_path
             or applications.has_own_stack(app)
             or not applications.is_called_as_fastapi(app)
+            or applications.telemetry_is_on(app)
         ):
             return None
         try:

@@ -190,7 +190,7 @@ def _answer(kind, log):
         case "cookies":
             response = PlainTextResponse("c")
             response.set_cookie("a", "b", httponly=True)
-            response.delete_cookie("c")
+            response.set_cookie("c", "d", 5)
             return response
         case "nothing":
             return None

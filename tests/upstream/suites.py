@@ -44,7 +44,7 @@ SUITES = {
             http=5180,
             websockets=123,
             apps=1,
-            compiled=85,
+            compiled=95,
         ),
         Suite(
             name="starlette",

@@ -6,7 +6,8 @@ that change between releases. Everything here either finds what it knows, unchan
 
 What is read when an application is compiled: `applications`, `stages`, `routes`, `handlers`,
 `dependants`, `limits`. What runs call: `hooks`, made of `route_info`, `parameters`, `exit_stacks`,
-`responses`, `streams`, `sending`, `errors`, `forms`.
+`responses`, `streams`, `sending`, `errors`, `forms`, `bounded`,
+`telemetry`.
 """
 
 from __future__ import annotations

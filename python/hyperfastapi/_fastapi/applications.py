@@ -87,8 +87,6 @@ def check_application(app: FastAPI) -> None:
     check_replaced()
     if app.debug:
         raise Unknown("debug is on: its pages show how the application was called")
-    if telemetry_is_on(app):
-        raise Unknown("OpenTelemetry has a provider")
     if has_own_routing(app.router):
         raise Unknown("the router is searched in a way of its own")
 
@@ -194,7 +192,3 @@ def telemetry_guards(app: FastAPI) -> list[tuple[dict[str, Any], str, Any]]:
             raise Unknown("this release of OpenTelemetry keeps its providers elsewhere")
         guards.append((vars(module), name, vars(module)[name]))
     return guards
-
-
-SCOPES_OF_OTHERS = ("fastapi.telemetry",)
-"""Keys of a scope that something else works with: such a request is FastAPI's."""

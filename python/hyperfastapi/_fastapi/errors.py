@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope
 from . import http_middleware
 from .limits import limit_error
 from .route_info import RouteInfo, endpoint_context
+from .telemetry import validation_failed
 
 # Names in it that are not public.
 _dependencies: Any = utils
@@ -46,9 +47,11 @@ def request_error(
         return WebSocketRequestValidationError(
             errors, endpoint_ctx=endpoint_context(info, "WS", root_path)
         )
-    return RequestValidationError(
+    error = RequestValidationError(
         errors, body=body, endpoint_ctx=endpoint_context(info, method, root_path)
     )
+    validation_failed(error)
+    return error
 
 
 def _caused(exc: Exception, cause: BaseException) -> Exception:
@@ -82,7 +85,9 @@ def body_error(exc: Exception, info: RouteInfo, method: str, root_path: str) -> 
             "ctx": {"error": exc.msg},
         }
         context = endpoint_context(info, method, root_path)
-        return _caused(RequestValidationError([error], body=exc.doc, endpoint_ctx=context), exc)
+        invalid = RequestValidationError([error], body=exc.doc, endpoint_ctx=context)
+        validation_failed(invalid)
+        return _caused(invalid, exc)
     if isinstance(exc, HTTPException):
         return exc
     return unreadable(exc)

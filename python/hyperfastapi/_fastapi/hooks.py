@@ -37,6 +37,7 @@ from . import (
     parameters,
     responses,
     sending,
+    telemetry,
 )
 from .applications import FastAPI, own_middleware
 from .route_info import RouteInfo
@@ -91,6 +92,7 @@ class Hooks:
     send_by_server = staticmethod(sending.send_by_server)
     is_in_scope = staticmethod(sending.is_in_scope)
     solve = staticmethod(parameters.solve)
+    trace = staticmethod(telemetry.trace)
     begin_bounds = staticmethod(bounded.begin_bounds)
     client_gone = bounded.ClientGone
     gone_response = staticmethod(bounded.gone_response)

@@ -30,6 +30,7 @@ class RouteInfo:
         "dependant",
         "embeds",
         "form_limits",
+        "is_coroutine",
         "is_plain",
         "is_websocket",
         "provider",
@@ -53,6 +54,7 @@ class RouteInfo:
         self.provider = state["dependency_overrides_provider"]
         self.cache_keys = cache_keys
         self.form_limits = form_limits_of(router, route.inclusions, state)
+        self.is_coroutine = bool(state.get("is_coroutine"))
         self.is_plain = is_plain_route(route.route)
         self.is_websocket = is_websocket_route(route.route)
 
