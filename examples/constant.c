@@ -22,14 +22,9 @@ static void on_signal(int signal_number)
 
 static void on_request(struct hfa_app *app, struct hfa_exchange *exchange)
 {
-    static const struct hfa_field fields[] = {
-        {HFA_BYTES_INIT("content-length"), HFA_BYTES_INIT("13")},
-        {HFA_BYTES_INIT("content-type"), HFA_BYTES_INIT("text/plain; charset=utf-8")},
-    };
-
     (void)app;
-    hfa_exchange_start(exchange, 200, fields, 2, false);
-    hfa_exchange_write(exchange, HFA_BYTES("Hello, world!"), NULL, true);
+    hfa_exchange_respond(exchange, 200, HFA_BYTES("text/plain; charset=utf-8"),
+                         HFA_BYTES("Hello, world!"));
     hfa_exchange_release(exchange);
 }
 
