@@ -170,9 +170,8 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
 
     if (application->router == NULL)
         is_current(application); /* the first request: compile */
-    /* The middleware that is native does nothing for WebSockets. */
     if (!application->is_whole ||
-        (!is_websocket && hfa_response_stages_answer(&application->stages, &exchange->request)))
+        hfa_response_stages_answer(&application->stages, &exchange->request))
         return false;
     if (!is_plain_path(path)) {
         text = hfa_scope_unquote(path);

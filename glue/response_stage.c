@@ -2,10 +2,17 @@
 
 static void clear_stage(struct hfa_response_stage *stage)
 {
-    if (stage->kind == HFA_STAGE_CORS)
+    switch (stage->kind) {
+    case HFA_STAGE_CORS:
         hfa_cors_stage_clear(&stage->of.cors);
-    else
+        break;
+    case HFA_STAGE_GZIP:
         hfa_gzip_stage_clear(&stage->of.gzip);
+        break;
+    case HFA_STAGE_HOST:
+        hfa_host_stage_clear(&stage->of.host);
+        break;
+    }
 }
 
 void hfa_response_stages_clear(struct hfa_response_stages *stages)
@@ -29,6 +36,10 @@ static int init_stage(struct hfa_response_stage *stage, PyObject *description)
     if (strcmp(name, "gzip") == 0) {
         stage->kind = HFA_STAGE_GZIP;
         return hfa_gzip_stage_init(&stage->of.gzip, details);
+    }
+    if (strcmp(name, "host") == 0) {
+        stage->kind = HFA_STAGE_HOST;
+        return hfa_host_stage_init(&stage->of.host, details);
     }
     PyErr_Format(PyExc_ValueError, "no such stage: %s", name);
     return -1;
@@ -73,7 +84,11 @@ bool hfa_response_stages_answer(const struct hfa_response_stages *stages,
                                 const struct hfa_request *request)
 {
     for (size_t i = 0; i < stages->count; i++) {
-        if (stages->items[i].kind == HFA_STAGE_CORS && hfa_cors_stage_is_preflight(request))
+        const struct hfa_response_stage *stage = &stages->items[i];
+        if (stage->kind == HFA_STAGE_CORS && !request->is_websocket &&
+            hfa_cors_stage_is_preflight(request))
+            return true;
+        if (stage->kind == HFA_STAGE_HOST && !hfa_host_stage_allows(&stage->of.host, request))
             return true;
     }
     return false;
@@ -120,9 +135,11 @@ int hfa_response_stages_apply(struct hfa_response_stages *stages, const struct h
 {
     for (size_t i = 0; i < stages->count; i++) {
         struct hfa_response_stage *stage = &stages->items[i];
-        int result = stage->kind == HFA_STAGE_CORS
-                         ? hfa_cors_stage_apply(&stage->of.cors, request, fields)
-                         : hfa_gzip_stage_apply(&stage->of.gzip, request, status, fields, body);
+        int result = 0;
+        if (stage->kind == HFA_STAGE_CORS)
+            result = hfa_cors_stage_apply(&stage->of.cors, request, fields);
+        else if (stage->kind == HFA_STAGE_GZIP)
+            result = hfa_gzip_stage_apply(&stage->of.gzip, request, status, fields, body);
         if (result < 0)
             return -1;
     }

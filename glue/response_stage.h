@@ -7,12 +7,14 @@
 
 #include "cors_stage.h"
 #include "gzip_stage.h"
+#include "host_stage.h"
 
 #define HFA_RESPONSE_STAGES_MAX 8
 
 enum hfa_stage_kind {
     HFA_STAGE_CORS,
     HFA_STAGE_GZIP,
+    HFA_STAGE_HOST,
 };
 
 struct hfa_response_stage {
@@ -20,6 +22,7 @@ struct hfa_response_stage {
     union {
         struct hfa_cors_stage cors;
         struct hfa_gzip_stage gzip;
+        struct hfa_host_stage host;
     } of;
 };
 
@@ -28,7 +31,8 @@ struct hfa_response_stages {
     struct hfa_response_stage items[HFA_RESPONSE_STAGES_MAX]; /* innermost first */
 };
 
-/* Reads a tuple of ("cors" or "gzip", description). -1 with an exception, and nothing to clear. */
+/* Reads a tuple of ("cors", "gzip" or "host", description). -1 with an exception, and nothing to
+ * clear. */
 int hfa_response_stages_init(struct hfa_response_stages *stages, PyObject *descriptions);
 void hfa_response_stages_clear(struct hfa_response_stages *stages);
 int hfa_response_stages_traverse(const struct hfa_response_stages *stages, visitproc visit,

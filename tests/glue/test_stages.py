@@ -1,4 +1,4 @@
-"""CORS and GZip where they are native: what they do to responses, and when they are not.
+"""CORS, GZip and TrustedHost where they are native: what they do, and when they are not.
 
 The same requests go to Starlette's own middleware, in process, and to the server.
 """
@@ -16,6 +16,7 @@ import pytest
 from fastapi import BackgroundTasks, HTTPException, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -112,7 +113,7 @@ def in_process(app: ASGIApp, path: str, method: str, headers: dict[str, str]) ->
 def served(server: ThreadServer, path: str, method: str, headers: dict[str, str]) -> Answer:
     """Ask a server."""
     connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
-    connection.putrequest(method, path, skip_accept_encoding=True)
+    connection.putrequest(method, path, "host" in headers, skip_accept_encoding=True)
     for name, value in headers.items():
         connection.putheader(name, value)
     connection.endheaders()
@@ -196,6 +197,68 @@ def test_a_preflight_is_answered_by_the_middleware_itself() -> None:
         expected = in_process(make_app(configure), "/small", "OPTIONS", headers)
         assert served(server, "/small", "OPTIONS", headers) == expected
     assert plans.counters(app).compiled == 0
+
+
+HOSTS = [
+    "example.org",
+    "EXAMPLE.org",
+    "example.org:8000",
+    "example.org:",
+    "www.example.org",
+    "a.b.example.com",
+    ".example.com",
+    "example.com",
+    "evilexample.com",
+    "example.org.",
+    "[::1]:80",
+    "",
+]
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [["example.org"], ["*.example.com", "example.org"], ["www.example.org"], ["*"], ["[::1]"]],
+    ids=str,
+)
+def test_hosts_that_are_not_allowed_are_refused_by_the_middleware_itself(
+    allowed: list[str],
+) -> None:
+    def configure(app: fastapi.FastAPI) -> None:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed)
+
+    app, reference = make_app(configure), make_app(configure)
+    answered = 0
+    with ThreadServer(app) as server:
+        for host in HOSTS:
+            expected = in_process(reference, "/small", "GET", {"host": host})
+            assert served(server, "/small", "GET", {"host": host}) == expected, host
+            answered += expected[0] == 200
+    assert all(part.is_native for part in plans.explain(app).middleware)
+    assert plans.counters(app).compiled == answered
+
+
+def test_a_websocket_of_another_host_is_refused() -> None:
+    app = make_app(lambda app: app.add_middleware(TrustedHostMiddleware, allowed_hosts=["a.test"]))
+
+    @app.websocket("/socket")
+    async def endpoint(websocket: fastapi.WebSocket) -> None:
+        await websocket.accept()
+        await websocket.close()
+
+    handshake = {
+        "connection": "upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    with ThreadServer(app) as server:
+        statuses = []
+        for host in ("a.test", "b.test"):
+            connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
+            connection.request("GET", "/socket", headers={"host": host, **handshake})
+            statuses.append(connection.getresponse().status)
+            connection.close()
+    assert statuses == [101, 400]
 
 
 def test_middleware_that_is_changed_while_serving_is_read_again() -> None:

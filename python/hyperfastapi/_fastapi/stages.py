@@ -8,6 +8,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import gzip
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from . import Unknown
 
@@ -26,6 +27,7 @@ _STAGE_METHODS = (
     (gzip.IdentityResponder, "apply_compression"),
     (gzip.GZipResponder, "__init__"),
     (gzip.GZipResponder, "apply_compression"),
+    (TrustedHostMiddleware, "__call__"),
 )
 _STAGE_ORIGINALS = tuple(vars(owner).get(name) for owner, name in _STAGE_METHODS)
 
@@ -77,6 +79,11 @@ def _gzip_stage(middleware: GZipMiddleware) -> Stage:
     )
 
 
+def _host_stage(middleware: TrustedHostMiddleware) -> Stage:
+    patterns = tuple(_bytes(pattern) for pattern in middleware.allowed_hosts)
+    return "host", (patterns, middleware.allow_any)
+
+
 def stage_of(middleware: Any) -> Stage:
     """Describe a middleware that the core can stand for.
 
@@ -92,6 +99,8 @@ def stage_of(middleware: Any) -> Stage:
             return _cors_stage(middleware)
         if kind is GZipMiddleware:
             return _gzip_stage(middleware)
+        if kind is TrustedHostMiddleware:
+            return _host_stage(middleware)
     except (AttributeError, TypeError, UnicodeEncodeError) as error:
         raise Unknown(f"its configuration is not as expected: {error}") from None
     raise Unknown("it runs as it is, around compiled routes")
