@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import sys
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
@@ -49,6 +50,8 @@ _KNOWN_VARIABLES = {
     "task_group", "wrapped_receive",
 }  # fmt: skip
 _SCOPE_ATTRIBUTES = {"_tasks", "_child_scopes", "_parent_scope", "_host_task"}
+# What a request is made of: older releases of Starlette give it no `send` there.
+_request_takes = len(inspect.signature(_CachedRequest).parameters) if _CachedRequest else 0
 _starts_eagerly = sys.version_info >= (3, 12)
 # Whether the sending side of a memory stream lets the loop take a turn before it looks.
 _send_yields = "checkpoint" in MemoryObjectSendStream.send.__code__.co_names
@@ -242,7 +245,7 @@ class Passage:
         self.middleware = middleware
         self.scope = scope
         self.outside = send
-        self.request: Any = _CachedRequest(scope, receive, send)
+        self.request: Any = _CachedRequest(*(scope, receive, send)[:_request_takes])
         owner = getattr(receive, "__self__", None)
         self.inner_of: Passage | None = owner if type(owner) is Passage else None
         self.is_read_quickly = False
