@@ -2,6 +2,7 @@
 
 import pytest
 from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
 
 from .applications import answering, get, read_body
 
@@ -173,6 +174,42 @@ def test_an_informational_status_is_no_answer(ours, status):
     outcome = ours(answering(b"", status=status), everything(get()))
     assert outcome.wire == b""
     assert outcome.log == [("Exception in ASGI application", f"KeyError({status})")]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_a_stream_that_fails_inside_of_middleware_is_cut_too(ours, count, kind):
+    """A16, H103: Starlette's BaseHTTPMiddleware would end it as if it were complete."""
+
+    def make(seen):
+        app = FastAPI()
+
+        @app.get("/")
+        async def stream():
+            async def asynchronous():
+                yield "one"
+                raise ValueError("cut")
+
+            def sync():
+                yield "one"
+                raise ValueError("cut")
+
+            return StreamingResponse(asynchronous() if kind == "async" else sync())
+
+        for _ in range(count):
+
+            @app.middleware("http")
+            async def middleware(request, call_next):
+                response = await call_next(request)
+                response.headers["x-passed"] = "yes"
+                return response
+
+        return app
+
+    outcome = ours(make, everything(get()))
+    assert outcome.wire.endswith(b"\r\n\r\n3\r\none\r\n")
+    assert b"\r\nx-passed: yes\r\n" in outcome.wire
+    assert len(outcome.log) == 1 and "cut" in str(outcome.log[0][1])
 
 
 def test_a_client_that_closes_its_own_half_is_still_answered(ours):

@@ -223,6 +223,7 @@ class Passage:
         "failure",
         "headers",
         "inner_of",
+        "is_cut",
         "is_ended",
         "is_open",
         "is_raised",
@@ -235,6 +236,7 @@ class Passage:
         "request",
         "scope",
         "status",
+        "streamed",
         "streams",
         "waiter",
     )
@@ -261,6 +263,8 @@ class Passage:
         self.status: int | None = None
         self.iterator: AsyncGenerator[bytes, None] | None = None
         self.is_open = False
+        self.is_cut = False
+        self.streamed: AsyncGenerator[Any, None] | None = None
 
     # --- What is inside ------------------------------------------------------------------------
 
@@ -504,9 +508,12 @@ class Passage:
                     yield body
                 if not message.get("more_body", False):
                     break
+            else:
+                self.is_cut = self.failure is not None
 
+        self.streamed = body_stream()
         response: Response = _StreamingResponse(
-            status_code=message["status"], content=body_stream(), info=info
+            status_code=message["status"], content=self.streamed, info=info
         )
         response.raw_headers = message.get("headers", [])
         return response
@@ -546,11 +553,22 @@ class Passage:
             and response.info is None
         ):
             await self._pass_on(response)
+        elif type(response) is _StreamingResponse and response.body_iterator is self.streamed:
+            await response(self.scope, self.request.wrapped_receive, self._send_unless_cut)
         else:
             await response(self.scope, self.request.wrapped_receive, self.outside)
         self.set_sent()
         if self.streams is not None:
             self.streams[1].close()
+
+    async def _send_unless_cut(self, message: Message) -> None:
+        """Send a message of the streamed response, but not the end of one that has failed inside.
+
+        Starlette ends it as if it were complete, and raises what has failed afterwards.
+        """
+        is_end = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if not (is_end and self.is_cut):
+            await self.outside(message)
 
     async def _pass_on(self, response: Any) -> None:
         """Send a whole response as its own `__call__` would."""
