@@ -4,15 +4,13 @@ import json
 from typing import Annotated
 
 import pytest
-from fastapi import BackgroundTasks, Depends, FastAPI, Form, HTTPException, Request
+from fastapi import BackgroundTasks, Depends, Form, HTTPException, Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from pydantic import BaseModel, field_validator
 
 from .requests import get, post, post_form, post_json
-
-HAS_TELEMETRY = "telemetry" in FastAPI.__init__.__annotations__
 
 
 class Item(BaseModel):
@@ -149,14 +147,14 @@ REQUESTS = {
     "streams": [get("/router/stream"), get("/router/lines")],
 }
 
-if HAS_TELEMETRY:
 
-    @pytest.mark.compiled
-    @pytest.mark.parametrize("kind", REQUESTS)
-    def test_spans_of(conform, kind):
-        """H107."""
-        conform(make, *REQUESTS[kind])
+@pytest.mark.compiled
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_spans_of(conform, kind):
+    """H107."""
+    conform(make, *REQUESTS[kind])
 
-    def test_what_no_route_takes(conform):
-        """H107."""
-        conform(make, get("/none"), post("/plain", b""), get("/plain/"), post("/async/5", b""))
+
+def test_what_no_route_takes(conform):
+    """H107."""
+    conform(make, get("/none"), post("/plain", b""), get("/plain/"), post("/async/5", b""))

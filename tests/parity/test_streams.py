@@ -123,17 +123,13 @@ def test_dependencies_are_left_after_a_stream_that_is_cancelled(parity, path, ki
             async for piece in numbers(seen, pause=0.05):
                 yield piece
 
-        if EventSourceResponse is not None:
-
-            @app.get("/events", dependencies=dependencies, response_class=EventSourceResponse)
-            async def events():
-                async for piece in numbers(seen, pause=0.05):
-                    yield piece
+        @app.get("/events", dependencies=dependencies, response_class=EventSourceResponse)
+        async def events():
+            async for piece in numbers(seen, pause=0.05):
+                yield piece
 
         return app
 
-    if path == "/events" and EventSourceResponse is None:
-        pytest.skip("this release of FastAPI has no server-sent events")
     outcome = parity(make, leaving(expected=3, request=get(path)))
     assert sorted(outcome.seen) == ["CancelledError", "finally", "left"]
 
