@@ -188,8 +188,7 @@ def test_what_a_def_stream_gives_leaves_while_its_next_step_takes_long(parity, p
 
         app.get("/stream")(lambda: StreamingResponse(pieces()))
         app.get("/lines")(pieces)
-        if EventSourceResponse is not None:
-            app.get("/events", response_class=EventSourceResponse)(pieces)
+        app.get("/events", response_class=EventSourceResponse)(pieces)
         return app
 
     def script(wire):
@@ -201,8 +200,6 @@ def test_what_a_def_stream_gives_leaves_while_its_next_step_takes_long(parity, p
             TAKEN.set()
         return received.partition(b"\r\n\r\n")[2]
 
-    if path == "/events" and EventSourceResponse is None:
-        pytest.skip("this release of FastAPI has no server-sent events")
     assert parity(make, script).seen == [True, True, True]
 
 
