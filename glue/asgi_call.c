@@ -417,6 +417,7 @@ static int call_clear(PyObject *self)
     Py_CLEAR(call->close_event);
     Py_CLEAR(call->denial);
     Py_CLEAR(call->trailers);
+    Py_CLEAR(call->on_gone);
     Py_CLEAR(call->staged_by);
     return 0;
 }

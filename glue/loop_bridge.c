@@ -23,6 +23,8 @@ static bool has_work(const struct hfa_server_object *server)
 /* Another loop does not ask before it waits: has it call when there is more to do. */
 static void prepare_wait(struct hfa_server_object *server)
 {
+    if (server->server == NULL)
+        return;
     hfa_reactor_arm(server->reactor);
     hfa_pool_kick(server->pool);
     if (has_work(server) || hfa_reactor_has_rest(server->reactor))
@@ -250,6 +252,8 @@ static int serve(struct hfa_server_object *server, uint64_t timeout_ns, bool is_
             return raise_status(status);
         if (PyErr_CheckSignals() < 0)
             return -1;
+        if (server->server == NULL) /* a signal handler has closed it */
+            return 0;
         if (is_debug && schedule_dispatch(server) < 0)
             return -1;
         if (!is_debug)

@@ -74,17 +74,25 @@ static int put_out_large(struct hfa_pump *pump, PyObject *piece)
     return status;
 }
 
+/* The clock stands once the server is closed; what is in progress goes on without it. */
+static uint64_t now_of(const struct hfa_pump *pump)
+{
+    struct hfa_reactor *reactor = pump->run->server->reactor;
+
+    return reactor == NULL ? pump->taken_ns : hfa_reactor_update_now(reactor);
+}
+
 /* Takes what the iterator has given. -1 with an exception. */
 static int take(struct hfa_pump *pump, PyObject *item)
 {
     if (pump->kind == HFA_STREAM_PIECES && PyBytes_CheckExact(item) &&
         PyBytes_GET_SIZE(item) >= HFA_OUTPUT_BORROW_MIN) {
-        pump->taken_ns = hfa_reactor_update_now(pump->run->server->reactor);
+        pump->taken_ns = now_of(pump);
         return put_out_large(pump, item);
     }
     if (hfa_stream_item_write(pump->run, pump->kind, pump->serialize, &pump->held, item) < 0)
         return -1;
-    pump->taken_ns = hfa_reactor_update_now(pump->run->server->reactor);
+    pump->taken_ns = now_of(pump);
     if (pump->held_count == 0)
         pump->held_since_ns = pump->taken_ns;
     pump->ends[pump->held_count++] = pump->held.length;
@@ -169,11 +177,10 @@ static PySendResult next_step(struct hfa_pump *pump, PyObject **value)
     *value = NULL;
     if (pump->steps != NULL)
         return next_of_steps(pump, value);
-    pump->wait = HFA_PUMP_RUNS;
+    pump->wait = HFA_PUMP_AWAITS_ITEM; /* __anext__() itself may end the iteration, too */
     pump->inner = next_item(pump);
     if (pump->inner == NULL)
         return PYGEN_ERROR;
-    pump->wait = HFA_PUMP_AWAITS_ITEM;
     return PyIter_Send(pump->inner, Py_None, value);
 }
 
@@ -346,7 +353,7 @@ static PySendResult pump_send(PyObject *self, PyObject *value, PyObject **result
     pump->is_running = true;
     end_turn(pump);
     if (pump->inner == NULL) {
-        pump->turn_ns = hfa_reactor_update_now(pump->run->server->reactor);
+        pump->turn_ns = now_of(pump);
         outcome = next_step(pump, &stepped);
     } else {
         outcome = PyIter_Send(pump->inner, value, &stepped);
@@ -450,7 +457,7 @@ static PyObject *get_is_full(PyObject *self, void *unused)
 static PyObject *get_silence(PyObject *self, void *unused)
 {
     struct hfa_pump *pump = (struct hfa_pump *)self;
-    uint64_t now_ns = hfa_reactor_update_now(pump->run->server->reactor);
+    uint64_t now_ns = now_of(pump);
 
     (void)unused;
     return PyFloat_FromDouble((double)(now_ns - pump->taken_ns) / 1e9);

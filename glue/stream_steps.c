@@ -77,13 +77,21 @@ static size_t size_of(PyObject *item)
     return PyUnicode_CheckExact(item) ? (size_t)PyUnicode_GET_LENGTH(item) : 0;
 }
 
+/* NULL, with the exception of a stream that outlives its server. */
+static PyObject *refuse_closed(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "the server has been closed");
+    return NULL;
+}
+
 /* One step, in a copy of the context. False: there is no further one. */
 static bool take_step(struct hfa_stream_steps *steps)
 {
-    PyObject *context = PyContext_Copy(steps->context);
+    struct hfa_pool *pool = steps->run->server->pool;
+    PyObject *context = pool == NULL ? refuse_closed() : PyContext_Copy(steps->context);
     PyObject *item = NULL;
 
-    if (context != NULL && hfa_pool_enter_context(steps->run->server->pool, context) == 0) {
+    if (context != NULL && hfa_pool_enter_context(pool, context) == 0) {
         item = PyIter_Next(steps->iterator);
         if (item != NULL && steps->kind == HFA_STREAM_LINES)
             item = line_of(steps, item);
@@ -111,7 +119,8 @@ static void on_steps_run(struct hfa_job *job)
     steps->has_run = true;
     while (take_step(steps) && !steps->is_stopped && steps->count < HFA_STREAM_STEPS_MAX &&
            steps->size < HFA_STREAM_STEPS_SIZE && hfa_thread_usage_clock() < until_ns) {
-        if (steps->is_posted || steps->count - steps->taken > 1)
+        if (steps->is_posted || steps->count - steps->taken > 1 ||
+            steps->run->server->reactor == NULL)
             continue;
         /* The next step may take long. */
         steps->is_posted = true;
@@ -156,6 +165,10 @@ static void on_steps_done(struct hfa_job *job)
 
 static int start(struct hfa_stream_steps *steps)
 {
+    if (steps->run->server->pool == NULL) {
+        refuse_closed();
+        return -1;
+    }
     steps->count = steps->taken = 0;
     steps->size = 0;
     steps->has_run = false;

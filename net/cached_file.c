@@ -78,7 +78,7 @@ bool hfa_cached_file_look(int fd, uint64_t *size, int64_t *time_ns)
     const struct timespec *time = &status.st_mtim;
 #endif
     *size = (uint64_t)status.st_size;
-    *time_ns = (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+    *time_ns = (int64_t)((uint64_t)time->tv_sec * UINT64_C(1000000000) + (uint64_t)time->tv_nsec);
     return true;
 }
 

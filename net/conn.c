@@ -281,7 +281,9 @@ static void write_output(struct hfa_conn *conn)
              server->limits.write_timeout_ns > 0)
         conn->write_deadline_ns =
             hfa_reactor_now(server->reactor) + server->limits.write_timeout_ns;
-    if (conn->engine != NULL && conn->carrier.output.length <= server->limits.response_buffer / 2)
+    /* Only progress is news: the engine may ask for another flush each time that it is told. */
+    if (written > 0 && conn->engine != NULL &&
+        conn->carrier.output.length <= server->limits.response_buffer / 2)
         conn->protocol->on_drained(conn->engine);
 }
 

@@ -283,6 +283,40 @@ def test_streams_and_files_behind_ready_made_middleware(conform, middleware, tmp
 VARIABLE = contextvars.ContextVar("variable", default="unset")
 
 
+class Counted:
+    """An iterator that is no generator: `__anext__` itself says when it is over."""
+
+    def __init__(self, count):
+        self.left = count
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        if self.left == 0:
+            raise StopAsyncIteration
+        self.left -= 1
+        return self.step()
+
+    async def step(self):
+        await asyncio.sleep(0)
+        return f"<{self.left}>"
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_an_iterator_that_ends_without_being_awaited(conform, count):
+    def make(side):
+        app = side.FastAPI()
+
+        @app.get("/")
+        async def stream():
+            return StreamingResponse(Counted(count))
+
+        return app
+
+    conform(make, get("/"))
+
+
 def test_def_generators_of_many_items(conform):
     """I113: each step has a copy of its own of the context, and order, errors and ends are kept."""
 
