@@ -44,6 +44,7 @@ struct hfa_run;
     X(describe_route)                                                                              \
     X(shown_stack)                                                                                 \
     X(passage)                                                                                     \
+    X(middleware)                                                                                  \
     X(make_injected_response)                                                                      \
     X(json_response)                                                                               \
     X(background_tasks)                                                                            \

@@ -287,7 +287,8 @@ static bool has_rest(const struct hfa_run *run)
            hfa_run_has_shown_exits(run);
 }
 
-/* To the middleware around, which takes it at once. 0: it wants messages. */
+/* To the middleware around, which takes it at once. 0: it wants messages, as it does where anything
+ * lies between it and the run. */
 static int send_whole(struct hfa_run *run, const struct outgoing *out)
 {
     const struct hfa_state *state = run->application->state;
@@ -297,9 +298,10 @@ static int send_whole(struct hfa_run *run, const struct outgoing *out)
                      : out->body_object != NULL
                          ? Py_NewRef(out->body_object)
                          : PyBytes_FromStringAndSize(out->body.data, (Py_ssize_t)out->body.length);
-    PyObject *taken = body == NULL ? NULL
-                                   : PyObject_CallMethodObjArgs(run->send, state->str_whole, status,
-                                                                headers, body, NULL);
+    PyObject *taken =
+        body == NULL ? NULL
+                     : PyObject_CallMethodObjArgs(run->send, state->str_whole, status, headers,
+                                                  body, run->application->hooks.middleware, NULL);
     int result = taken == NULL ? -1 : taken == Py_True;
 
     Py_XDECREF(status);

@@ -556,6 +556,119 @@ def test_a_base_middleware_that_changes_the_response_would(conform, dispatch):
     conform(based(dispatch), *[get(path) for path in paths], post_json("/echo", {"b": 2}))
 
 
+def passing_middleware(side, name):
+    """Pure ASGI that hands on what it is given, and notes when it has come back."""
+
+    class Passing:
+        def __init__(self, app):
+            self.app = app
+
+        async def __call__(self, scope, receive, send):
+            side.log(name, "enter")
+            await self.app(scope, receive, send)
+            side.log(name, "exit")
+
+    return Passing
+
+
+@pytest.mark.parametrize("order", ["BP", "BPB", "BBP", "PB", "BPBP", "BPPB"])
+def test_pure_middleware_inside_of_a_base_middleware_goes_on_once_the_response_is_sent(
+    conform, order
+):
+    """H98, H103: its `send` returns from the last piece of the body when all of it has left."""
+
+    def make(side):
+        app = small(side)
+        kinds = []
+        for number, kind in enumerate(order):
+            if kind == "P":
+                kinds.append(Middleware(passing_middleware(side, f"pure {number}")))
+                continue
+
+            async def dispatch(request, call_next, number=number):
+                side.log("base", number, "in")
+                response = await call_next(request)
+                side.log("base", number, "out")
+                return response
+
+            kinds.append(Middleware(BaseHTTPMiddleware, dispatch=dispatch))
+        app.user_middleware[:] = [Middleware(noting_middleware(side, "outermost")), *kinds]
+        return app
+
+    conform(make, *ALL)
+
+
+@pytest.mark.parametrize("patched", ["the class", "BaseHTTPMiddleware"])
+def test_a_call_of_a_base_middleware_that_is_replaced_later(conform, monkeypatch, patched):
+    """H103: the next request runs what has been put there."""
+
+    def make(side):
+        monkeypatch.undo()
+        app = small(side)
+
+        class Own(BaseHTTPMiddleware):
+            async def dispatch(self, request, call_next):
+                side.log("dispatch")
+                return await call_next(request)
+
+        app.add_middleware(Own)
+        app.state.patch = Own if patched == "the class" else BaseHTTPMiddleware
+        app.state.side = side
+        return app
+
+    def patch(app):
+        original = app.state.patch.__call__
+
+        async def wrapped(self, scope, receive, send):
+            app.state.side.log("patched", "in")
+            await original(self, scope, receive, send)
+            app.state.side.log("patched", "out")
+
+        monkeypatch.setattr(app.state.patch, "__call__", wrapped)
+
+    conform(make, get("/json"), patch, get("/json"), get("/none"))
+
+
+def test_what_is_no_exception_inside_of_a_base_middleware(conform):
+    """H103: there is no response for the dispatch function, and what was raised goes on outside."""
+
+    class Stop(BaseException): ...
+
+    class Outer:
+        def __init__(self, app):
+            self.app = app
+
+        async def __call__(self, scope, receive, send):
+            try:
+                await self.app(scope, receive, send)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                await PlainTextResponse(repr(error), 500)(scope, receive, send)
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.get("/")
+        async def endpoint(waits: bool = False):
+            if waits:
+                await asyncio.sleep(0)
+            raise Stop("inside")
+
+        @app.middleware("http")
+        async def dispatch(request: Request, call_next):
+            try:
+                return await call_next(request)
+            except BaseException as error:
+                side.log(type(error).__name__)
+                raise
+
+        app.add_middleware(Outer)
+        return app
+
+    conform(make, get("/"), get("/?waits=1"), get("/"))
+
+
 def test_context_variables_through_a_base_middleware(conform):
     """H103: what is set before is seen inside, never the other way round."""
 

@@ -6,9 +6,11 @@ That the bytes are FastAPI's is for tests/conformance to judge.
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import json
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -342,6 +344,65 @@ def test_middleware_of_the_users_runs_around_compiled_routes(app: fastapi.FastAP
     assert seen == ["/"]
     assert plans.counters(app).compiled == 1
     assert not plans.explain(app).is_whole
+
+
+@pytest.mark.parametrize("path", ["/whole", "/pieces"])
+@pytest.mark.parametrize("dispatched", ["handed on", "replaced"])
+def test_a_request_through_middleware_is_no_cycle(
+    app: fastapi.FastAPI, path: str, dispatched: str
+) -> None:
+    requests: list[weakref.ref[Request]] = []
+
+    async def dispatch(request: Request, call_next: Any) -> Any:
+        requests.append(weakref.ref(request))
+        response = await call_next(request)
+        return response if dispatched == "handed on" else fastapi.Response("2")
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=dispatch)
+
+    @app.get("/whole")
+    async def whole() -> int:
+        return 1
+
+    class Pieces(fastapi.Response):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"1", "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+    @app.get("/pieces")
+    async def pieces() -> fastapi.Response:
+        return Pieces()
+
+    gc.collect()
+    gc.disable()
+    try:
+        with serving(app) as get:
+            for _ in range(5):
+                get(path)
+        assert [request() for request in requests] == [None] * 5
+    finally:
+        gc.enable()
+
+
+def test_middleware_that_guards_its_attributes_serves(app: fastapi.FastAPI) -> None:
+    class Frozen(BaseHTTPMiddleware):
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "__class__":
+                raise ValueError("frozen")
+            super().__setattr__(name, value)
+
+        async def dispatch(self, request: Request, call_next: Any) -> Any:
+            return await call_next(request)
+
+    app.add_middleware(Frozen)
+
+    @app.get("/")
+    async def endpoint() -> int:
+        return 1
+
+    with serving(app) as get:
+        assert get("/") == (200, 1)
 
 
 def test_exceptions_reach_the_handlers_of_the_user(app: fastapi.FastAPI) -> None:

@@ -114,7 +114,7 @@ class Hooks:
 
     def __init__(self, app: FastAPI, middleware: ExceptionMiddleware, started: Message) -> None:
         self._app = app
-        self._middleware = middleware
+        self.middleware = middleware
         self._started = started
 
     def make_request(
@@ -148,7 +148,7 @@ class Hooks:
     def describe_route(self, info: RouteInfo) -> tuple[Any, ...]:
         """Describe what a scope gets of a route, for the core to put there; see glue/run_show.c."""
         route = info.route
-        middleware = self._middleware
+        middleware = self.middleware
         inclusion = None if route.selected is None else (route.included_by, route.selected)
         return (
             self._app,
@@ -220,7 +220,7 @@ class Hooks:
             scope.setdefault("fastapi", {})
 
     def _show_handlers(self, scope: Scope) -> None:
-        middleware = self._middleware
+        middleware = self.middleware
         scope["starlette.exception_handlers"] = (
             middleware._exception_handlers,
             middleware._status_handlers,
@@ -236,7 +236,7 @@ class Hooks:
 
         They look at the exception alone, and never wait.
         """
-        middleware = self._middleware
+        middleware = self.middleware
         handler = None
         if isinstance(exc, HTTPException):
             handler = middleware._status_handlers.get(exc.status_code)
@@ -321,7 +321,7 @@ class Hooks:
     async def bare_stack(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application's stack as it would be without middleware of the user's."""
         scope["app"] = self._app
-        stack: ASGIApp = self._middleware
+        stack: ASGIApp = self.middleware
         for each in reversed(own_middleware(self._app)):
             outer = copy(each)
             outer.app = stack

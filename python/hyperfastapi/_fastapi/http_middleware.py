@@ -54,7 +54,8 @@ _SCOPE_ATTRIBUTES = {"_tasks", "_child_scopes", "_parent_scope", "_host_task"}
 _request_takes = len(inspect.signature(_CachedRequest).parameters) if _CachedRequest else 0
 _starts_eagerly = sys.version_info >= (3, 12)
 # Whether the sending side of a memory stream lets the loop take a turn before it looks.
-_send_yields = "checkpoint" in MemoryObjectSendStream.send.__code__.co_names
+_send_code: Any = getattr(MemoryObjectSendStream.send, "__code__", None)
+_send_yields = _send_code is not None and "checkpoint" in _send_code.co_names
 
 
 def _known_response() -> dict[str, Any] | None:
@@ -72,7 +73,15 @@ _RESPONSE = _known_response()
 @functools.cache
 def _has_known_scopes() -> bool:
     scope = backend.CancelScope()
-    return all(hasattr(scope, name) for name in _SCOPE_ATTRIBUTES)
+    try:
+        state = _backend.TaskState(None, scope)
+    except (AttributeError, TypeError):
+        return False
+    return (
+        state.cancel_scope is scope
+        and isinstance(getattr(_task_states, "data", None), dict)
+        and all(hasattr(scope, name) for name in _SCOPE_ATTRIBUTES)
+    )
 
 
 def is_http_middleware(middleware: Any) -> bool:
@@ -96,6 +105,7 @@ def check_middleware(middleware: Any) -> None:
     if (
         BaseHTTPMiddleware.__call__ is not _call
         or hasattr(_call, "__wrapped__")
+        or not hasattr(_call, "__code__")
         or not set(_call.__code__.co_cellvars) >= _KNOWN_VARIABLES
         or _make_group is None
         or _CachedRequest is None
@@ -103,7 +113,9 @@ def check_middleware(middleware: Any) -> None:
         or vars(_StreamingResponse).get("__call__") is not _send_streaming
     ):
         raise Unknown("BaseHTTPMiddleware.__call__ is not the one that is known")
-    if _task_states is None or not _has_known_scopes():
+    if _send_code is None:
+        raise Unknown("this release of AnyIO has other memory streams")
+    if not _has_known_scopes():
         raise Unknown("this release of AnyIO keeps its scopes elsewhere")
 
 
@@ -124,7 +136,10 @@ def make_native(middleware: BaseHTTPMiddleware) -> None:
         "__doc__": kind.__doc__,
         "_is_native": True,
     }
-    middleware.__class__ = type(kind.__name__, (kind,), names)
+    try:
+        object.__setattr__(middleware, "__class__", type(kind.__name__, (kind,), names))
+    except (AttributeError, TypeError) as exc:
+        raise Unknown("its class cannot be replaced") from exc
 
 
 def _has_scope(task: asyncio.Task[Any]) -> bool:
@@ -134,7 +149,7 @@ def _has_scope(task: asyncio.Task[Any]) -> bool:
 
 def _can_pass(scope: Scope) -> bool:
     """Tell whether nothing around a request can cancel what runs inside by AnyIO's scopes."""
-    if scope["type"] != "http" or BaseHTTPMiddleware.__call__ is not _call:
+    if scope["type"] != "http":
         return False
     try:
         task = asyncio.current_task()
@@ -147,8 +162,9 @@ async def call_middleware(
     middleware: BaseHTTPMiddleware, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Run a middleware: in the place of `BaseHTTPMiddleware.__call__`."""
-    if not _can_pass(scope):
-        await _call(middleware, scope, receive, send)
+    kind: Any = type(middleware).__mro__[1]
+    if kind.__call__ is not _call or not _can_pass(scope):
+        await kind.__call__(middleware, scope, receive, send)
         return
     passage = Passage(middleware, scope, receive, send)
     failure: BaseException | None = None
@@ -159,6 +175,9 @@ async def call_middleware(
             await passage.wait_for_children()
     except BaseException as exc:
         failure = exc
+    passage.iterator = passage.streamed = None  # their frames refer to the passage
+    if failure is None:
+        failure = passage.crash
     if failure is not None:
         try:
             await passage.fail(failure)
@@ -219,6 +238,7 @@ class Passage:
     __slots__ = (
         "body",
         "children",
+        "crash",
         "event",
         "failure",
         "headers",
@@ -254,6 +274,7 @@ class Passage:
         self.children: list[asyncio.Task[None]] = []
         self.receivers: list[asyncio.Task[Any]] = []
         self.failure: Exception | None = None
+        self.crash: BaseException | None = None
         self.is_raised = False
         self.is_ended = True
         self.is_sent = False
@@ -268,13 +289,22 @@ class Passage:
 
     # --- What is inside ------------------------------------------------------------------------
 
-    def whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+    def whole(
+        self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, sender: Any
+    ) -> bool:
         """Take a response that is complete.
+
+        Args:
+            status: the response's.
+            headers: the response's.
+            body: the response's.
+            sender: the ASGI application that sends it, which goes on at once. What lies between
+                it and the middleware would go on too early, before the response has been sent.
 
         Returns:
             False: it has to come in messages.
         """
-        if self.status is not None or self.streams is not None:
+        if self.status is not None or self.streams is not None or self.middleware.app is not sender:
             return False
         if self.is_sent:
             return True  # nobody waits for it any more
@@ -407,6 +437,12 @@ class Passage:
             await self.middleware.app(self.scope, self.receive, self)
         except Exception as exc:
             self.failure = exc
+        except CancelledError:
+            raise
+        except BaseException as exc:
+            self.crash = exc
+            if isinstance(exc, (KeyboardInterrupt, SystemExit, GeneratorExit)):
+                raise  # the event loop's
         finally:
             self.is_ended = True
             if self.streams is not None:
@@ -574,7 +610,7 @@ class Passage:
         """Send a whole response as its own `__call__` would."""
         send, background = self.outside, response.background
         if type(send) is Passage and send.whole(
-            response.status_code, response.raw_headers, self.body
+            response.status_code, response.raw_headers, self.body, self.middleware
         ):
             if background or not self.is_ended:
                 await send.sent()
@@ -605,6 +641,8 @@ class Passage:
             for child in living:
                 _adopt(child, group.cancel_scope)
                 group.start_soon(_outlast, child, group.cancel_scope)
+            if self.crash is not None and self.crash is not failure:
+                group.start_soon(_fail, self.crash)
             raise failure
 
     def close(self) -> None:
@@ -618,6 +656,10 @@ def body_of(receive: Receive) -> Receive:
     """Return what gives a compiled route its body: `receive` itself, or a shorter way."""
     owner = getattr(receive, "__self__", None)
     return owner.receive_body if type(owner) is Passage else receive
+
+
+async def _fail(failure: BaseException) -> None:
+    raise failure
 
 
 async def _fail_in_group(failure: Exception) -> None:
