@@ -170,8 +170,7 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
 
     if (application->router == NULL)
         is_current(application); /* the first request: compile */
-    if (!application->is_whole ||
-        hfa_response_stages_answer(&application->stages, &exchange->request))
+    if (!application->is_whole)
         return false;
     if (!is_plain_path(path)) {
         text = hfa_scope_unquote(path);
@@ -184,6 +183,11 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
     /* What is left to FastAPI comes by its middleware stack, and is counted there. */
     struct hfa_plan *plan = select_plan(application, method, path, &match, &left);
     PyObject *response = NULL;
+    /* Asked as they are now: with a guard that did not hold they have just been made anew. */
+    if (hfa_response_stages_answer(&application->stages, &exchange->request)) {
+        Py_XDECREF(text);
+        return false;
+    }
     if (plan == NULL && match.kind == HFA_MATCH_OPAQUE && left != &application->unguarded &&
         application->is_whole && !is_websocket &&
         hfa_response_stages_take_streams(&application->stages, HFA_BYTES("")) &&

@@ -34,6 +34,8 @@ from ._fastapi import (
 )
 from ._fastapi.routes import EffectiveRoute
 
+_OTHER_MIDDLEWARE = "other middleware has to run"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -108,6 +110,7 @@ class CompiledApplication:
         self._failure: str | None = None
         self.mounted: list[Any] = []
         self.is_whole = False
+        self._not_whole: str | None = None
 
     def verdicts(self) -> list[Verdict]:
         """Compile now, and tell what has become of each route."""
@@ -134,7 +137,7 @@ class CompiledApplication:
             stages.stage_of(middleware)
         except Unknown as unknown:
             return str(unknown)
-        return None if self.is_whole else "other middleware has to run"
+        return self._not_whole
 
     def compile_mounted(self) -> None:
         """Compile the mounted applications whose stack their first request has built by now."""
@@ -207,10 +210,11 @@ class CompiledApplication:
         if answers is not None:
             guards = (*guards, *unrouted.default_guards(router))
             lists += unrouted.default_lists(router)
-        native = self._stages() if self._failure is None else None
+        native = self._native_stages()
         self.is_whole = native is not None
         for each in applications.user_middleware(self.app) if native else ():
             guards = (*guards, *stages.stage_guards(each))
+            lists += stages.stage_lists(each)
         # What compresses sees the bytes as well.
         sees_heads = native is not None and all(name == "cors" for name, _ in native)
         sites: list[Any] = []
@@ -265,21 +269,35 @@ class CompiledApplication:
         answers = unrouted.Unrouted(router, self._routes, mounts, self._hooks)
         return answers, _core.Plan(_route_compiler.describe_unrouted())
 
-    def _stages(self) -> list[stages.Stage] | None:
-        """What stands for the middleware, outermost first; None: something of it has to run."""
-        app = self.app
-        if (
-            of(app) is not self  # the stack has been dropped, or built anew
-            or app.root_path
-            or applications.has_own_stack(app)
-            or not applications.is_called_as_fastapi(app)
-            or applications.telemetry_is_on(app)
-        ):
-            return None
+    def _native_stages(self) -> list[stages.Stage] | None:
+        """What stands for the middleware, outermost first; None: see `_not_whole`."""
+        self._not_whole = None
         try:
-            return [stages.stage_of(each) for each in applications.user_middleware(app)]
-        except Unknown:
+            return self._stages()
+        except Unknown as unknown:
+            self._not_whole = str(unknown)
             return None
+
+    def _stages(self) -> list[stages.Stage]:
+        """What stands for the middleware, outermost first; `Unknown`: something else has to run."""
+        app = self.app
+        if self._failure is not None:
+            raise Unknown(self._failure)
+        if of(app) is not self:
+            raise Unknown("the stack has been dropped, or built anew")
+        if app.root_path:
+            raise Unknown("root_path is set")
+        if applications.has_own_stack(app):
+            raise Unknown("the application's stack or call has been replaced")
+        if not applications.is_called_as_fastapi(app):
+            raise Unknown("the application has a __call__ of its own")
+        if applications.telemetry_is_on(app):
+            raise Unknown("telemetry follows the requests")
+        users = applications.user_middleware(app)
+        try:
+            return [stages.stage_of(each) for each in users]
+        except Unknown:
+            raise Unknown(_OTHER_MIDDLEWARE) from None
 
     def _plan(self, route: EffectiveRoute) -> tuple[Any, str | None]:
         """Return a route's plan, or None and the reason."""
@@ -307,7 +325,7 @@ class CompiledApplication:
         site = description = reason = None
         try:
             if not sees_heads:
-                raise Unknown("middleware around it sees its messages")
+                raise Unknown(self._why_not_around_files())
             description = static_files.site_of(route.effective)
             site = _core.StaticFiles(
                 prefix=description.prefix,
@@ -324,6 +342,11 @@ class CompiledApplication:
             reason = f"this system does not open files without waiting: {error.strerror}"
         self._verdicts[index] = _verdict(route, reason)
         return site, description if site is not None else None
+
+    def _why_not_around_files(self) -> str:
+        if self._not_whole in (None, _OTHER_MIDDLEWARE):
+            return "middleware around it sees its messages"
+        return str(self._not_whole)
 
     def _warn_of_bounds(self, route: EffectiveRoute, reason: str) -> None:
         effective = route.effective

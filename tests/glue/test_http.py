@@ -541,18 +541,26 @@ def test_a_file_of_another_length_than_declared_is_an_error(tmp_path: Path, erro
 
 
 def test_frameworks_send_files_by_path(tmp_path: Path) -> None:
+    from starlette.applications import Starlette
     from starlette.responses import FileResponse
+    from starlette.routing import Route
 
     path = tmp_path / "file.txt"
     path.write_bytes(b"x" * 300_000)
     sent: list[str] = []
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        async def watched(message: Any) -> None:
-            sent.append(message["type"])
-            await send(message)
+    class Watched(FileResponse):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            async def watched(message: Any) -> None:
+                sent.append(message["type"])
+                await send(message)
 
-        await FileResponse(path)(scope, receive, watched)
+            await super().__call__(scope, receive, watched)
+
+    async def file(request: Any) -> Any:
+        return Watched(path)
+
+    app = Starlette(routes=[Route("/", file)])
 
     async def scenario(running: Running) -> bytes:
         async with running.connect() as client:

@@ -87,7 +87,6 @@ def test_values_of_an_http_scope() -> None:
         "raw_path": b"/a%20b/%C3%A9",
         "query_string": b"q=%20&r",
         "extensions": {
-            "http.response.pathsend": {},
             "http.response.trailers": {},
             "http.response.early_hint": {},
         },
@@ -145,7 +144,7 @@ def test_a_scope_can_be_changed_without_harm_to_the_next() -> None:
             (dict(scope["asgi"]), dict(scope["extensions"]), dict(scope["state"]), scope["server"])
         )
         scope["asgi"]["version"] = "9"
-        scope["extensions"]["http.response.pathsend"]["x"] = 1
+        scope["extensions"]["http.response.trailers"]["x"] = 1
         scope["extensions"]["more"] = {}
         scope["state"]["count"] = scope["state"].get("count", 0) + 1
         scope["headers"].clear()

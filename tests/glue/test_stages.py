@@ -18,6 +18,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hyperfastapi import plans
@@ -272,6 +273,67 @@ def test_middleware_that_is_changed_while_serving_is_read_again() -> None:
         status, fields, _ = served(server, "/small", "GET", {"accept-encoding": "gzip"})
     assert status == 200
     assert ("content-encoding", "gzip") in fields
+
+
+def test_an_origin_that_is_added_or_removed_while_serving_counts_at_once() -> None:
+    origins = [ORIGIN]
+    app, reference = make_app(cors(allow_origins=origins)), make_app(cors(allow_origins=origins))
+    headers = {"origin": ORIGIN}
+    allowed = ("access-control-allow-origin", ORIGIN)
+    with ThreadServer(app) as server:
+        assert allowed in served(server, "/small", "GET", headers)[1]
+        assert plans.counters(app).compiled == 1
+        for change, is_allowed in ((origins.remove, False), (origins.append, True)):
+            change(ORIGIN)
+            answer = served(server, "/small", "GET", headers)
+            assert answer == in_process(reference, "/small", "GET", headers)
+            assert (allowed in answer[1]) is is_allowed
+
+
+def test_a_host_that_is_removed_while_serving_is_refused_at_once() -> None:
+    hosts = ["a.test", "b.test"]
+    app = make_app(lambda app: app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts))
+    with ThreadServer(app) as server:
+        assert served(server, "/small", "GET", {"host": "b.test"})[0] == 200
+        middleware: Any = app.middleware_stack
+        while type(middleware) is not TrustedHostMiddleware:
+            middleware = middleware.app
+        middleware.allowed_hosts.remove("b.test")
+        assert served(server, "/small", "GET", {"host": "b.test"})[0] == 400
+        assert served(server, "/small", "GET", {"host": "a.test"})[0] == 200
+
+
+class Suffixed(list[str]):
+    """Origins that have a rule of their own."""
+
+    def __contains__(self, origin: object) -> bool:
+        return str(origin).endswith(".example.com")
+
+
+@pytest.mark.parametrize("origins", [{ORIGIN}, Suffixed()], ids=["a set", "a class of its own"])
+def test_collections_of_origins_whose_changes_are_not_seen_are_asked_themselves(
+    origins: Any,
+) -> None:
+    app, reference = make_app(cors(allow_origins=origins)), make_app(cors(allow_origins=origins))
+    with ThreadServer(app) as server:
+        for origin in (ORIGIN, "https://a.example.com", "https://b.test"):
+            headers = {"origin": origin}
+            expected = in_process(reference, "/small", "GET", headers)
+            assert served(server, "/small", "GET", headers) == expected
+    (part,) = plans.explain(app).middleware
+    assert part.reason is not None
+    assert part.reason.startswith(f"allow_origins is a {type(origins).__name__}")
+
+
+def test_explain_blames_no_middleware_for_what_is_not_of_it() -> None:
+    app = make_app(cors(allow_origins=["*"]))
+    app.mount("/files", StaticFiles(directory="."))
+    app.root_path = "/api"
+    explanation = plans.explain(app)
+    assert not explanation.is_whole
+    assert [part.reason for part in explanation.middleware] == ["root_path is set"]
+    files = [part.reason for part in explanation.routes if part.kind == "mount"]
+    assert files == ["root_path is set"]
 
 
 def test_other_middleware_has_all_run_as_it_is() -> None:

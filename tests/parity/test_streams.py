@@ -5,6 +5,7 @@ Of plain responses tests/conformance is the judge; here a client goes away in th
 
 import asyncio
 import contextvars
+import sys
 import threading
 import time
 
@@ -86,6 +87,40 @@ def test_a_stream_is_cancelled_and_its_background_runs(parity):
 
     outcome = parity(make, leaving(expected=3))
     assert outcome.seen == ["CancelledError", "finally", "background"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tasks do not count their cancellations")
+def test_a_cancellation_that_a_stream_has_made_itself_stays_inside_of_it(parity):
+    """I112: nobody has cancelled the request, so that it ends as any other."""
+
+    def make(seen):
+        app = application(seen)
+
+        async def dependency():
+            try:
+                yield
+            except BaseException as error:
+                seen.append(type(error).__name__)
+                raise
+            seen.append("left")
+
+        async def awaiting():
+            yield "<0>"
+            task = asyncio.create_task(asyncio.sleep(30))
+            task.cancel()
+            BEGUN.set()
+            await task
+
+        @app.get("/stream", dependencies=[Depends(dependency)])
+        async def stream():
+            tasks = BackgroundTasks()
+            tasks.add_task(seen.append, "background")
+            return StreamingResponse(awaiting(), background=tasks)
+
+        return app
+
+    outcome = parity(make, leaving(expected=2))
+    assert outcome.seen == ["background", "left"]
 
 
 @pytest.mark.parametrize("kind", ["plain", "scope", "sync"])

@@ -250,9 +250,14 @@ async def _send_stream(response: StreamingResponse, send: Send, run: Run) -> Non
 
     task = loop.create_task(stream(), name=_TASK_NAME)
     run.watch(partial(loop.call_soon, gone.cancel))
+    cancelled = _cancellations()
     failure: Exception | None = None
     try:
         await task
+    except asyncio.CancelledError:
+        # What the generator has let through itself stays inside of Starlette's task group.
+        if cancelled is None or not task.cancelled() or _cancellations() != cancelled:
+            raise
     except Exception as exc:
         failure = exc
     finally:
@@ -261,6 +266,13 @@ async def _send_stream(response: StreamingResponse, send: Send, run: Run) -> Non
         await _fail_in_group(failure)
     if response.background is not None:
         await response.background()
+
+
+def _cancellations() -> int | None:
+    """Count what has been asked of the current task; None: that is not known, as in Python 3.10."""
+    task = asyncio.current_task()
+    cancelling = getattr(task, "cancelling", None)
+    return None if cancelling is None else cast("int", cancelling())
 
 
 async def _fail_in_group(failure: Exception) -> None:
@@ -375,8 +387,8 @@ async def _produce_events(response: Events, send: Send, run: Run) -> None:
             await response.background()
     finally:
         run.watch(None)
-        await pings.stop()
         scope.cancel()
+        await pings.stop()
         with CancelScope(shield=True):
             await asyncio.wait([task])
     await task

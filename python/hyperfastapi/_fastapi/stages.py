@@ -42,7 +42,17 @@ def _bytes(text: str) -> bytes:
     return text.encode("latin-1")
 
 
+def _check_collection(name: str, collection: Any) -> None:
+    """Raise `Unknown` unless a change of a collection would be noticed."""
+    if type(collection) not in (list, tuple, frozenset):
+        raise Unknown(
+            f"{name} is a {type(collection).__name__}, whose changes are not seen: a list or a"
+            " tuple is native"
+        )
+
+
 def _cors_stage(middleware: CORSMiddleware) -> Stage:
+    _check_collection("allow_origins", middleware.allow_origins)
     simple = tuple(
         (_bytes(name.lower()), _bytes(value)) for name, value in middleware.simple_headers.items()
     )
@@ -80,6 +90,7 @@ def _gzip_stage(middleware: GZipMiddleware) -> Stage:
 
 
 def _host_stage(middleware: TrustedHostMiddleware) -> Stage:
+    _check_collection("allowed_hosts", middleware.allowed_hosts)
     patterns = tuple(_bytes(pattern) for pattern in middleware.allowed_hosts)
     return "host", (patterns, middleware.allow_any)
 
@@ -109,3 +120,8 @@ def stage_of(middleware: Any) -> Stage:
 def stage_guards(middleware: Any) -> list[tuple[dict[str, Any], str, Any]]:
     """Return what stays as it is while a middleware's configuration does."""
     return [(vars(middleware), name, value) for name, value in vars(middleware).items()]
+
+
+def stage_lists(middleware: Any) -> list[tuple[list[Any], tuple[Any, ...]]]:
+    """Return the lists of a middleware's configuration, with their items."""
+    return [(value, tuple(value)) for value in vars(middleware).values() if type(value) is list]
