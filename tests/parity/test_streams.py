@@ -5,7 +5,6 @@ Of plain responses tests/conformance is the judge; here a client goes away in th
 
 import asyncio
 import contextvars
-import sys
 import threading
 import time
 
@@ -89,7 +88,6 @@ def test_a_stream_is_cancelled_and_its_background_runs(parity):
     assert outcome.seen == ["CancelledError", "finally", "background"]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="tasks do not count their cancellations")
 def test_a_cancellation_that_a_stream_has_made_itself_stays_inside_of_it(parity):
     """I112: nobody has cancelled the request, so that it ends as any other."""
 
