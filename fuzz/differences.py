@@ -100,6 +100,7 @@ _LLHTTP_METHODS = frozenset(
 _TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _NAME = re.compile(rb"(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+(?::[0-9]*)?)?")
+_FUTURE_ADDRESS = re.compile(rb"[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+")
 _LITERAL = re.compile(rb"\[([0-9A-Fa-f:.]+|v[^\]]*)\](?::[0-9]*)?")
 _TARGET = re.compile(
     rb"/.*|\*|(?:https?|wss?)://[^/?#@\s]+(?:[/?#].*)?|[^/?#@\s]+:[0-9]+", re.IGNORECASE | re.DOTALL
@@ -130,8 +131,8 @@ def _is_host(value: bytes) -> bool:
     literal = _LITERAL.fullmatch(value)
     if literal is None:
         return _NAME.fullmatch(value) is not None
-    if literal[1].startswith(b"v"):
-        return True
+    if literal[1][:1] in b"vV":
+        return _FUTURE_ADDRESS.fullmatch(literal[1]) is not None
     try:
         ipaddress.IPv6Address(literal[1].decode())
     except ValueError:
