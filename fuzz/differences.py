@@ -101,7 +101,7 @@ _TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _NAME = re.compile(rb"(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+(?::[0-9]*)?)?")
 _FUTURE_ADDRESS = re.compile(rb"[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+")
-_LITERAL = re.compile(rb"\[([0-9A-Fa-f:.]+|v[^\]]*)\](?::[0-9]*)?")
+_LITERAL = re.compile(rb"\[([0-9A-Fa-f:.]+|[vV][^\]]*)\](?::[0-9]*)?")
 _TARGET = re.compile(
     rb"/.*|\*|(?:https?|wss?)://[^/?#@\s]+(?:[/?#].*)?|[^/?#@\s]+:[0-9]+", re.IGNORECASE | re.DOTALL
 )
