@@ -117,7 +117,8 @@ def test_a_cancellation_that_a_stream_has_made_itself_stays_inside_of_it(parity)
 
         return app
 
-    outcome = parity(make, leaving(expected=2))
+    # Whether the client's departure was seen before the end decides what is logged.
+    outcome = parity(make, leaving(expected=2), logged=False)
     assert outcome.seen == ["background", "left"]
 
 
