@@ -59,14 +59,6 @@ static Py_NO_INLINE char *write_key_uncommon(struct hfa_json_encoder *encoder, c
     return out == NULL ? NULL : hfa_json_write_bytes(encoder, out, "\"", 1);
 }
 
-static inline bool is_private(const struct hfa_json_encoder *encoder, PyObject *key)
-{
-    if (PyUnicode_GET_LENGTH(key) < 3 || PyUnicode_READ_CHAR(key, 0) != '_')
-        return false;
-    return PyUnicode_READ_CHAR(key, 1) == 's' && PyUnicode_READ_CHAR(key, 2) == 'a' &&
-           encoder->skips_private;
-}
-
 /* Nothing on the way runs user code, so what is borrowed stays. */
 static char *encode_dict(struct hfa_json_encoder *encoder, char *out, PyObject *dict,
                          unsigned depth_left)
@@ -85,7 +77,7 @@ static char *encode_dict(struct hfa_json_encoder *encoder, char *out, PyObject *
         } else {
             if (!hfa_str_is_ready(key))
                 return NULL;
-            if (is_private(encoder, key))
+            if (encoder->skips_private && hfa_json_is_private(key))
                 continue;
             out = hfa_json_write_string(encoder, out, key);
         }
@@ -161,21 +153,13 @@ static char *encode_value(struct hfa_json_encoder *encoder, char *out, PyObject 
 static int encode_plain(struct hfa_json_encoder *encoder, PyObject *value, bool skips_private)
 {
     encoder->skips_private = skips_private;
-    encoder->is_out_of_memory = false;
-    char *out = hfa_json_position(encoder);
+    char *out = hfa_json_begin(encoder);
     if (out != NULL)
         out = encode_value(encoder, out, value, HFA_JSON_DEPTH_MAX);
-    if (out != NULL) {
-        hfa_json_set_position(encoder, out);
-        return 1;
-    }
-    if (!encoder->is_out_of_memory)
-        return 0;
-    PyErr_NoMemory();
-    return -1;
+    return hfa_json_end(encoder, out);
 }
 
-static int append_bytes(struct hfa_json_encoder *encoder, const char *data, size_t length)
+int hfa_json_append(struct hfa_json_encoder *encoder, const char *data, size_t length)
 {
     char *out = hfa_json_position(encoder);
     if (out != NULL)
@@ -196,8 +180,8 @@ static Py_NO_INLINE int dumps_uncommon(struct hfa_json_encoder *encoder, PyObjec
                                                   encoder->state->json_dumps_options);
     PyObject *bytes = text == NULL ? NULL : PyUnicode_AsUTF8String(text);
     int result = bytes == NULL ? -1
-                               : append_bytes(encoder, PyBytes_AS_STRING(bytes),
-                                              (size_t)PyBytes_GET_SIZE(bytes));
+                               : hfa_json_append(encoder, PyBytes_AS_STRING(bytes),
+                                                 (size_t)PyBytes_GET_SIZE(bytes));
     Py_XDECREF(bytes);
     Py_XDECREF(text);
     Py_XDECREF(args);

@@ -52,7 +52,9 @@ int hfa_json_encode(struct hfa_json_encoder *encoder, PyObject *value);
  * methods of dict subclasses. */
 int hfa_json_dumps(struct hfa_json_encoder *encoder, PyObject *value);
 
-/* Append a JSON string made of valid UTF-8, and an integer. -1 with MemoryError set. */
+/* Append bytes as they are, a JSON string made of valid UTF-8, and an integer. -1 with MemoryError
+ * set. */
+int hfa_json_append(struct hfa_json_encoder *encoder, const char *data, size_t length);
 int hfa_json_append_string(struct hfa_json_encoder *encoder, const char *data, size_t length);
 int hfa_json_append_integer(struct hfa_json_encoder *encoder, int64_t value);
 

@@ -69,13 +69,6 @@ static char *write_string(struct hfa_json_encoder *encoder, char *out, PyObject 
 /* --- Containers ---------------------------------------------------------------------------------
  */
 
-/* jsonable_encoder leaves these keys out: they are SQLAlchemy's. */
-static bool is_private(PyObject *key)
-{
-    return PyUnicode_GET_LENGTH(key) >= 3 && PyUnicode_READ_CHAR(key, 0) == '_' &&
-           PyUnicode_READ_CHAR(key, 1) == 's' && PyUnicode_READ_CHAR(key, 2) == 'a';
-}
-
 static char *write_dict(struct hfa_json_encoder *encoder, char *out, PyObject *dict,
                         unsigned depth_left)
 {
@@ -87,7 +80,7 @@ static char *write_dict(struct hfa_json_encoder *encoder, char *out, PyObject *d
     while (out != NULL && PyDict_Next(dict, &place, &key, &value)) {
         if (!PyUnicode_CheckExact(key) || !hfa_str_is_ready(key))
             return NULL;
-        if (is_private(key))
+        if (hfa_json_is_private(key))
             continue;
         if (!is_first)
             out = hfa_json_write_bytes(encoder, out, ", ", 2);
@@ -143,16 +136,8 @@ static char *write_value(struct hfa_json_encoder *encoder, char *out, PyObject *
 
 int hfa_json_spaced(struct hfa_json_encoder *encoder, PyObject *value)
 {
-    encoder->is_out_of_memory = false;
-    char *out = hfa_json_position(encoder);
+    char *out = hfa_json_begin(encoder);
     if (out != NULL)
         out = write_value(encoder, out, value, HFA_JSON_DEPTH_MAX);
-    if (out != NULL) {
-        hfa_json_set_position(encoder, out);
-        return 1;
-    }
-    if (!encoder->is_out_of_memory)
-        return 0;
-    PyErr_NoMemory();
-    return -1;
+    return hfa_json_end(encoder, out);
 }

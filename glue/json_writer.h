@@ -4,7 +4,7 @@
  * wrote, with room there for a separator. NULL: the value has no JSON that is written here, or
  * encoder->is_out_of_memory; no exception is set. None runs user code.
  *
- * For json_encode.c and shape_write.c, which decide what is written.
+ * For json_encode.c, json_spaced.c and shape_write.c, which decide what is written.
  */
 #ifndef HFA_JSON_WRITER_H
 #define HFA_JSON_WRITER_H
@@ -33,6 +33,34 @@ static inline char *hfa_json_position(struct hfa_json_encoder *encoder)
 static inline void hfa_json_set_position(struct hfa_json_encoder *encoder, const char *out)
 {
     encoder->length = (size_t)(out - encoder->data);
+}
+
+/* Begins a value at the buffer's end; NULL: out of memory. */
+static inline char *hfa_json_begin(struct hfa_json_encoder *encoder)
+{
+    encoder->is_out_of_memory = false;
+    return hfa_json_position(encoder);
+}
+
+/* Ends it with what became of writing it: 1: the buffer has it; 0: it has no JSON that is written
+ * here, and the buffer is as it was; -1 with MemoryError set. */
+static inline int hfa_json_end(struct hfa_json_encoder *encoder, const char *out)
+{
+    if (out != NULL) {
+        hfa_json_set_position(encoder, out);
+        return 1;
+    }
+    if (!encoder->is_out_of_memory)
+        return 0;
+    PyErr_NoMemory();
+    return -1;
+}
+
+/* jsonable_encoder leaves keys that begin so out: they are SQLAlchemy's. A str that is ready. */
+static inline bool hfa_json_is_private(PyObject *key)
+{
+    return PyUnicode_GET_LENGTH(key) >= 3 && PyUnicode_READ_CHAR(key, 0) == '_' &&
+           PyUnicode_READ_CHAR(key, 1) == 's' && PyUnicode_READ_CHAR(key, 2) == 'a';
 }
 
 static inline char *hfa_json_write_bytes(struct hfa_json_encoder *encoder, char *out,

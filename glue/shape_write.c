@@ -182,16 +182,8 @@ static char *write_value(const struct hfa_shape *shape, struct hfa_json_encoder 
 int hfa_shape_write(const struct hfa_shape *shape, struct hfa_json_encoder *encoder,
                     PyObject *value)
 {
-    encoder->is_out_of_memory = false;
-    char *out = hfa_json_position(encoder);
+    char *out = hfa_json_begin(encoder);
     if (out != NULL)
         out = write_value(shape, encoder, out, value, HFA_SHAPE_DEPTH_MAX);
-    if (out != NULL) {
-        hfa_json_set_position(encoder, out);
-        return 1;
-    }
-    if (!encoder->is_out_of_memory)
-        return 0;
-    PyErr_NoMemory();
-    return -1;
+    return hfa_json_end(encoder, out);
 }

@@ -1,7 +1,6 @@
 #include "stream_item.h"
 
 #include "json_spaced.h"
-#include "json_writer.h"
 #include "response_model.h"
 #include "shape_write.h"
 
@@ -10,16 +9,7 @@
 
 static int append(struct hfa_json_encoder *encoder, const char *data, size_t length)
 {
-    char *out = hfa_json_position(encoder);
-
-    if (out != NULL)
-        out = hfa_json_write_bytes(encoder, out, data, length);
-    if (out == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    hfa_json_set_position(encoder, out);
-    return 1;
+    return hfa_json_append(encoder, data, length) < 0 ? -1 : 1;
 }
 
 static int append_object(struct hfa_json_encoder *encoder, PyObject *bytes)
