@@ -1,5 +1,6 @@
 /* ASGI's WebSocket messages on an exchange, with the rules and error texts that servers share. */
 #include "asgi_call.h"
+#include "decimal.h"
 #include "server_object.h"
 
 #define CODE_NO_STATUS 1005
@@ -239,11 +240,11 @@ static void deny(struct hfa_asgi_call *call, int status, const struct hfa_field 
 
 static void deny_with_text(struct hfa_asgi_call *call, int status, struct hfa_bytes body)
 {
-    char length[24];
-    int size = PyOS_snprintf(length, sizeof(length), "%zu", body.length);
+    char length[HFA_DECIMAL_MAX];
+    size_t size = hfa_decimal_write(body.length, length);
     struct hfa_field fields[] = {
         {HFA_BYTES_INIT("connection"), HFA_BYTES_INIT("close")},
-        {HFA_BYTES_INIT("content-length"), {length, (size_t)size}},
+        {HFA_BYTES_INIT("content-length"), {length, size}},
         {HFA_BYTES_INIT("content-type"), HFA_BYTES_INIT("text/plain; charset=utf-8")},
     };
 

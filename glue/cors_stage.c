@@ -50,21 +50,11 @@ int hfa_cors_stage_traverse(const struct hfa_cors_stage *stage, visitproc visit,
     return 0;
 }
 
-static const struct hfa_bytes *request_field(const struct hfa_request *request,
-                                             struct hfa_bytes name)
-{
-    for (size_t i = 0; i < request->field_count; i++) {
-        if (hfa_bytes_equal(request->fields[i].name, name))
-            return &request->fields[i].value;
-    }
-    return NULL;
-}
-
 bool hfa_cors_stage_is_preflight(const struct hfa_request *request)
 {
     return hfa_bytes_equal(request->method, HFA_BYTES("OPTIONS")) &&
-           request_field(request, HFA_BYTES("origin")) != NULL &&
-           request_field(request, HFA_BYTES("access-control-request-method")) != NULL;
+           hfa_request_field(request, HFA_BYTES("origin")) != NULL &&
+           hfa_request_field(request, HFA_BYTES("access-control-request-method")) != NULL;
 }
 
 static struct hfa_bytes view(PyObject *bytes)
@@ -95,7 +85,7 @@ static int is_allowed(const struct hfa_cors_stage *stage, struct hfa_bytes origi
 int hfa_cors_stage_apply(const struct hfa_cors_stage *stage, const struct hfa_request *request,
                          struct hfa_response_fields *fields)
 {
-    const struct hfa_bytes *origin = request_field(request, HFA_BYTES("origin"));
+    const struct hfa_bytes *origin = hfa_request_field(request, HFA_BYTES("origin"));
     bool good = true;
     int is_explicit = 0;
 

@@ -1,5 +1,7 @@
 #include "gzip_stage.h"
 
+#include "decimal.h"
+
 #ifdef HFA_HAVE_ZLIB
 #include <zlib.h>
 
@@ -8,8 +10,6 @@
 #define GZIP_WINDOW  (16 + MAX_WBITS)
 #define MEMORY_LEVEL 8 /* Python's DEF_MEM_LEVEL */
 #endif
-
-#define DIGITS_MAX 24
 
 static const struct hfa_bytes vary = HFA_BYTES_INIT("vary");
 
@@ -75,11 +75,9 @@ static bool contains(struct hfa_bytes text, struct hfa_bytes part)
 /* As Starlette does: the first Accept-Encoding field has "gzip" somewhere. */
 static bool accepts_gzip(const struct hfa_request *request)
 {
-    for (size_t i = 0; i < request->field_count; i++) {
-        if (hfa_bytes_equal(request->fields[i].name, HFA_BYTES("accept-encoding")))
-            return contains(request->fields[i].value, HFA_BYTES("gzip"));
-    }
-    return false;
+    const struct hfa_bytes *codings = hfa_request_field(request, HFA_BYTES("accept-encoding"));
+
+    return codings != NULL && contains(*codings, HFA_BYTES("gzip"));
 }
 
 bool hfa_gzip_stage_needs_thread(const struct hfa_gzip_stage *stage,
@@ -190,13 +188,13 @@ static int compress_body(struct hfa_gzip_stage *stage, struct hfa_bytes *body)
 
 static bool set_length(struct hfa_response_fields *fields, size_t length)
 {
-    char *digits = hfa_arena_alloc(fields->arena, DIGITS_MAX);
+    char *digits = hfa_arena_alloc(fields->arena, HFA_DECIMAL_MAX);
 
     if (digits == NULL)
         return false;
-    int count = PyOS_snprintf(digits, DIGITS_MAX, "%zu", length);
+    size_t count = hfa_decimal_write(length, digits);
     return hfa_response_fields_set(fields, HFA_BYTES("content-length"),
-                                   (struct hfa_bytes){digits, (size_t)count});
+                                   (struct hfa_bytes){digits, count});
 }
 
 int hfa_gzip_stage_apply(struct hfa_gzip_stage *stage, const struct hfa_request *request,

@@ -32,12 +32,8 @@ static bool is_name_byte(char byte)
 /* The name in a Host field, as far as it is plain. False: it is not, or there is no such field. */
 static bool find_name(const struct hfa_request *request, struct hfa_bytes *name)
 {
-    const struct hfa_bytes *host = NULL;
+    const struct hfa_bytes *host = hfa_request_field(request, HFA_BYTES("host"));
 
-    for (size_t i = 0; i < request->field_count && host == NULL; i++) {
-        if (hfa_bytes_equal(request->fields[i].name, HFA_BYTES("host")))
-            host = &request->fields[i].value;
-    }
     if (host == NULL)
         return false;
     size_t length = 0;

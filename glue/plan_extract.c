@@ -89,11 +89,9 @@ static PyObject *decode_latin1(struct hfa_bytes text)
 
 PyObject *hfa_run_header(const struct hfa_run *run, struct hfa_bytes name)
 {
-    for (size_t i = 0; i < run->head->field_count; i++) {
-        if (hfa_bytes_equal(run->head->fields[i].name, name))
-            return decode_latin1(run->head->fields[i].value);
-    }
-    return NULL;
+    const struct hfa_bytes *value = hfa_request_field(run->head, name);
+
+    return value == NULL ? NULL : decode_latin1(*value);
 }
 
 static PyObject *header_list(const struct hfa_run *run, struct hfa_bytes name)

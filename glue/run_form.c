@@ -4,11 +4,9 @@
 
 static struct hfa_bytes content_type(const struct hfa_run *run)
 {
-    for (size_t i = 0; i < run->head->field_count; i++) {
-        if (hfa_bytes_equal(run->head->fields[i].name, HFA_BYTES("content-type")))
-            return run->head->fields[i].value;
-    }
-    return (struct hfa_bytes){"", 0};
+    const struct hfa_bytes *type = hfa_request_field(run->head, HFA_BYTES("content-type"));
+
+    return type == NULL ? (struct hfa_bytes){"", 0} : *type;
 }
 
 /* The limits that count for the request: those of the routers on its way, of the route, and what

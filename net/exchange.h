@@ -44,6 +44,17 @@ struct hfa_request {
     bool is_websocket; /* a valid WebSocket handshake: answer with accept or a denial */
 };
 
+/* The value of the first field of a name, in lower case; NULL: there is none. */
+static inline const struct hfa_bytes *hfa_request_field(const struct hfa_request *request,
+                                                        struct hfa_bytes name)
+{
+    for (size_t i = 0; i < request->field_count; i++) {
+        if (hfa_bytes_equal(request->fields[i].name, name))
+            return &request->fields[i].value;
+    }
+    return NULL;
+}
+
 /* Who talks to whom. Shared by a connection and its exchanges, so that a request whose client has
  * left still knows where it came from. */
 struct hfa_peer {

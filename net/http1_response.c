@@ -1,6 +1,5 @@
 #include "http1_response.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 #include "decimal.h"
@@ -326,11 +325,11 @@ void hfa_http1_response_refuse_with(struct hfa_carrier *carrier, int status_code
                                     const struct hfa_field *field, struct hfa_bytes text)
 {
     struct hfa_bytes line = hfa_status_line(status_code);
-    char length_text[24];
-    int length_size = snprintf(length_text, sizeof(length_text), "%zu", text.length);
+    char length_text[HFA_DECIMAL_MAX];
+    size_t length_size = hfa_decimal_write(text.length, length_text);
     struct hfa_field fields[4] = {
         {HFA_BYTES("content-type"), HFA_BYTES("text/plain; charset=utf-8")},
-        {HFA_BYTES("content-length"), {length_text, (size_t)length_size}},
+        {HFA_BYTES("content-length"), {length_text, length_size}},
         {HFA_BYTES("connection"), HFA_BYTES("close")},
     };
     size_t field_count = 3;

@@ -1,7 +1,7 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "decimal.h"
 #include "http2_state.h"
 #include "lower_case.h"
 #include "status_line.h"
@@ -469,11 +469,11 @@ void hfa_http2_stream_resume_writing(struct hfa_http2_conn *conn)
 void hfa_http2_stream_refuse(struct hfa_http2_stream *stream, int status_code,
                              struct hfa_bytes text)
 {
-    char length_text[24];
-    int length_size = snprintf(length_text, sizeof(length_text), "%zu", text.length);
+    char length_text[HFA_DECIMAL_MAX];
+    size_t length_size = hfa_decimal_write(text.length, length_text);
     const struct hfa_field fields[] = {
         {HFA_BYTES("content-type"), HFA_BYTES("text/plain; charset=utf-8")},
-        {HFA_BYTES("content-length"), {length_text, (size_t)length_size}},
+        {HFA_BYTES("content-length"), {length_text, length_size}},
     };
     struct hfa_exchange *exchange = stream->exchange;
 
