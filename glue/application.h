@@ -40,7 +40,7 @@ struct hfa_run;
     X(jsonable_encoder)                                                                            \
     X(make_request)                                                                                \
     X(send_others)                                                                                 \
-    X(show_route)                                                                                  \
+    X(put_form_limits)                                                                             \
     X(describe_route)                                                                              \
     X(shown_stack)                                                                                 \
     X(passage)                                                                                     \

@@ -34,41 +34,21 @@ static PyObject *description(struct hfa_run *run)
     return shown;
 }
 
-static bool limits_forms(PyObject *shown)
+/* The limits of forms that the routers on the way have. */
+static int put_form_limits(struct hfa_run *run, PyObject *limits)
 {
-    PyObject *limits = PyTuple_GET_ITEM(shown, SHOWN_LIMITS);
+    bool has_any = false;
 
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(limits); i++) {
         PyObject *each = PyTuple_GET_ITEM(limits, i);
-        if (!PyDict_CheckExact(each) || PyDict_Size(each) > 0)
-            return true;
+        has_any |= !PyDict_CheckExact(each) || PyDict_Size(each) > 0;
     }
-    return false;
-}
-
-/* The run leaves these stacks, whatever becomes of the scope. */
-static int keep_stack(PyObject *scope, PyObject *key, PyObject **stack)
-{
-    Py_XSETREF(*stack, Py_XNewRef(PyDict_GetItemWithError(scope, key)));
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-static int show_by_hook(struct hfa_run *run)
-{
-    const struct hfa_state *state = run->application->state;
-    PyObject *params = hfa_run_path_params(run);
-    PyObject *shown = params == NULL
-                          ? NULL
-                          : PyObject_CallFunctionObjArgs(run->application->hooks.show_route,
-                                                         run->plan->info, run->scope, params, NULL);
-
-    Py_XDECREF(params);
-    Py_XDECREF(shown);
-    return shown == NULL || keep_stack(run->scope, state->str_inner_stack, &run->inner_stack) < 0 ||
-                   keep_stack(run->scope, state->str_function_stack, &run->function_stack) < 0 ||
-                   keep_stack(run->scope, state->str_middleware_stack, &run->middleware_stack) < 0
-               ? -1
-               : 0;
+    if (!has_any)
+        return 0;
+    PyObject *put = PyObject_CallFunctionObjArgs(run->application->hooks.put_form_limits,
+                                                 run->scope, limits, NULL);
+    Py_XDECREF(put);
+    return put == NULL ? -1 : 0;
 }
 
 /* Takes `value`, NULL with an exception. */
@@ -148,8 +128,6 @@ int hfa_run_show_route(struct hfa_run *run)
 
     if (shown == NULL || put_limit(run) < 0)
         return -1;
-    if (limits_forms(shown))
-        return show_by_hook(run);
     PyObject *inclusion = PyTuple_GET_ITEM(shown, SHOWN_INCLUSION);
     bool follows = PyTuple_GET_ITEM(shown, SHOWN_FOLLOWS) == Py_True;
     Py_INCREF(shown);
@@ -161,6 +139,7 @@ int hfa_run_show_route(struct hfa_run *run)
         put_stack(run, state->str_middleware_stack, &run->middleware_stack) == 0 &&
         PyDict_SetDefault(scope, state->str_router, PyTuple_GET_ITEM(shown, SHOWN_ROUTER)) !=
             NULL &&
+        put_form_limits(run, PyTuple_GET_ITEM(shown, SHOWN_LIMITS)) == 0 &&
         (!follows || put_inclusion(run, Py_None) == 0) &&
         put(scope, state->str_endpoint,
             PyObject_GetAttr(PyTuple_GET_ITEM(shown, SHOWN_EFFECTIVE), state->str_endpoint)) == 0 &&

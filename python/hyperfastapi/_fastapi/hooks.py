@@ -99,6 +99,7 @@ class Hooks:
     form_error = staticmethod(forms.form_error)
     form_charset = staticmethod(forms.form_charset)
     form_limits = staticmethod(forms.form_limits)
+    put_form_limits = staticmethod(forms.apply_limits)
     form_values = staticmethod(forms.form_values)
     spooled_file = forms.spooled_file
     make_upload = staticmethod(forms.make_upload)
@@ -160,26 +161,6 @@ class Hooks:
             route.follows_inclusion,
             info.form_limits[:-1],
         )
-
-    def show_route(self, info: RouteInfo, scope: Scope, path_params: dict[str, Any]) -> None:
-        """Leave in a scope what FastAPI's router and handler leave there, limits of forms included.
-
-        The core does it itself where no router limits forms.
-        """
-        route = info.route
-        limits = info.form_limits[:-1]
-        follows = route.follows_inclusion
-        self._show_application(scope, info.router, limits, follows_inclusion=follows)
-        scope["endpoint"] = route.effective.endpoint
-        scope["path_params"] = path_params
-        if not info.is_plain:
-            scope["route"] = route.route
-        if route.selected is not None:
-            self._show_inclusion(scope, route)
-        if info.is_plain:
-            return
-        scope["fastapi_inner_astack"] = AsyncExitStack()
-        scope["fastapi_function_astack"] = AsyncExitStack()
 
     def show_unrouted(self, scope: Scope, route: EffectiveRoute | None) -> None:
         """Leave in a scope what FastAPI's router leaves there when no route takes a request.
