@@ -59,6 +59,26 @@ def _builds_own_stack(app: Any) -> bool:
     return not (_is_known(build) or build.__module__ == "hyperfastapi.applications")
 
 
+def _called_by(routes: list[Any]) -> list[Any] | None:
+    """Return the applications of routes, those of included routers too; None: not all are known."""
+    found: list[Any] = []
+    seen: set[int] = set()
+    waiting = list(routes)
+    while waiting:
+        route = waiting.pop()
+        if id(route) in seen:
+            continue
+        seen.add(id(route))
+        if not _is_known(getattr(type(route), "handle", None)):
+            return None
+        included = getattr(route, "original_router", None)
+        if included is not None:
+            waiting += included.routes
+        elif hasattr(route, "app"):
+            found.append(route.app)
+    return found
+
+
 def may_send_paths(app: Any) -> bool:
     """Tell whether no middleware waits for the bytes of a response.
 
@@ -90,18 +110,8 @@ def may_send_paths(app: Any) -> bool:
                 return False
             waiting.append(one.router)
         elif isinstance(getattr(one, "routes", None), list):  # a router
-            waiting += [one.middleware_stack, one.default]
-            routes = list(one.routes)
-            while routes:
-                route = routes.pop()
-                if id(route) in seen:
-                    continue
-                seen.add(id(route))
-                if not _is_known(getattr(type(route), "handle", None)):
-                    return False
-                included = getattr(route, "original_router", None)
-                if included is not None:
-                    routes += included.routes
-                elif hasattr(route, "app"):
-                    waiting.append(route.app)
+            called = _called_by(one.routes)
+            if called is None:
+                return False
+            waiting += [one.middleware_stack, one.default, *called]
     return True

@@ -8,13 +8,14 @@ from asyncio import CancelledError
 from http import HTTPStatus
 from typing import Any
 
-from anyio._backends import _asyncio
 from fastapi import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive
 
 from hyperfastapi.cancellation import Bounds
+
+from .cancel_scopes import scope_of
 
 CLIENT_GONE = 499
 """The status that is noted for a request whose client did not wait for an answer."""
@@ -25,12 +26,11 @@ LATE_MESSAGE = "Cancelled by hyperfastapi: the time is up"
 
 _AGAIN_SECONDS = 0.02
 _COUNTS = hasattr(asyncio.Task, "uncancel")  # from Python 3.11 on
-_states: Any = getattr(_asyncio, "_task_states", {})
 
 
 def _is_shielded(task: asyncio.Task[Any]) -> bool:
     """Tell whether a task is inside of a cancel scope of AnyIO's that shields it."""
-    scope: Any = getattr(_states.get(task), "cancel_scope", None)
+    scope = scope_of(task)
     while scope is not None:
         if scope.shield:
             return True

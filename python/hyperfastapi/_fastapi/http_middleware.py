@@ -17,7 +17,6 @@ from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from types import coroutine
 from typing import Any, NoReturn
-from weakref import ref
 
 import anyio
 from anyio import CancelScope
@@ -32,6 +31,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from . import Unknown
+from .cancel_scopes import TASK_STATES, scope_of
 
 _base: Any = base
 _backend: Any = backend
@@ -40,7 +40,6 @@ _call: Any = BaseHTTPMiddleware.__call__
 _CachedRequest: Any = getattr(base, "_CachedRequest", None)
 _StreamingResponse: Any = getattr(base, "_StreamingResponse", None)
 _send_streaming: Any = vars(_StreamingResponse).get("__call__") if _StreamingResponse else None
-_task_states: Any = getattr(backend, "_task_states", None)
 
 _TASK_NAME = (
     "starlette.middleware.base.BaseHTTPMiddleware.__call__.<locals>.call_next.<locals>.coro"
@@ -79,7 +78,7 @@ def _has_known_scopes() -> bool:
         return False
     return (
         state.cancel_scope is scope
-        and isinstance(getattr(_task_states, "data", None), dict)
+        and TASK_STATES is not None
         and all(hasattr(scope, name) for name in _SCOPE_ATTRIBUTES)
     )
 
@@ -142,11 +141,6 @@ def make_native(middleware: BaseHTTPMiddleware) -> None:
         raise Unknown("its class cannot be replaced") from exc
 
 
-def _has_scope(task: asyncio.Task[Any]) -> bool:
-    state = _task_states.data.get(ref(task))
-    return state is not None and state.cancel_scope is not None
-
-
 def _can_pass(scope: Scope) -> bool:
     """Tell whether nothing around a request can cancel what runs inside by AnyIO's scopes."""
     if scope["type"] != "http":
@@ -155,7 +149,7 @@ def _can_pass(scope: Scope) -> bool:
         task = asyncio.current_task()
     except RuntimeError:
         return False
-    return task is not None and not _has_scope(task)
+    return task is not None and scope_of(task) is None
 
 
 async def call_middleware(
@@ -670,12 +664,11 @@ async def _fail_in_group(failure: Exception) -> None:
 
 def _adopt(task: asyncio.Task[Any], scope: Any) -> None:
     """Put a task that runs into a scope, as if a task group had started it there."""
-    state = _task_states.get(task)
-    if state is None or state.cancel_scope is None:
-        _task_states[task] = _backend.TaskState(id(scope._host_task), scope)
+    root = scope_of(task)
+    if root is None:
+        TASK_STATES[task] = _backend.TaskState(id(scope._host_task), scope)
         scope._tasks.add(task)
         return
-    root = state.cancel_scope
     while root._parent_scope is not None:
         root = root._parent_scope
     root._parent_scope = scope
@@ -687,4 +680,4 @@ async def _outlast(task: asyncio.Task[Any], scope: Any) -> None:
     with CancelScope(shield=True):
         await asyncio.wait([task])
     scope._tasks.discard(task)
-    _task_states.pop(task, None)
+    TASK_STATES.pop(task, None)

@@ -17,7 +17,6 @@ from typing import Any, Protocol, cast
 
 import anyio
 from anyio import CancelScope
-from anyio._backends import _asyncio
 from fastapi.sse import KEEPALIVE_COMMENT
 from starlette import _utils, responses
 from starlette.concurrency import iterate_in_threadpool
@@ -32,6 +31,7 @@ from starlette.responses import (
 )
 from starlette.types import Message, Receive, Scope, Send
 
+from .cancel_scopes import TASK_STATES, scope_of
 from .streams import (
     Events,
     asynchronous_lines,
@@ -113,22 +113,15 @@ _STREAM_CODE = _code_of(StreamingResponse, _STREAM_METHODS)
 _FILE_CODE = _code_of(FileResponse, _FILE_METHODS)
 
 
-# Names in it that are not public.
-_task_states: Any = getattr(_asyncio, "_task_states", None)
-
-
 def is_in_scope() -> bool:
     """Tell whether the current task is inside a cancel scope of AnyIO's, or may be."""
-    if _task_states is None:
+    if TASK_STATES is None:
         return True
     try:
         task = asyncio.current_task()
     except RuntimeError:
         task = None
-    if task is None:
-        return False
-    state = _task_states.get(task)
-    return state is not None and state.cancel_scope is not None
+    return task is not None and scope_of(task) is not None
 
 
 def send_by_server(
@@ -263,7 +256,7 @@ async def _send_stream(response: StreamingResponse, send: Send, run: Run) -> Non
     finally:
         run.watch(None)
     if failure is not None:
-        await _fail_in_group(failure)
+        await _fail_in(_make_group, failure)
     if response.background is not None:
         await response.background()
 
@@ -275,13 +268,18 @@ def _cancellations() -> int | None:
     return None if cancelling is None else cast("int", cancelling())
 
 
-async def _fail_in_group(failure: Exception) -> None:
-    """Raise an exception as it comes out of Starlette's task group, contexts and all."""
+async def _fail_in(make_group: Callable[[], Any], failure: Exception) -> None:
+    """Raise an exception as it comes out of a task group, contexts and all.
+
+    Args:
+        make_group: makes a group such as Starlette or FastAPI has around what has failed.
+        failure: the exception.
+    """
 
     async def fail() -> None:
         raise failure
 
-    async with _make_group() as tasks:
+    async with make_group() as tasks:
         tasks.start_soon(fail)
         await anyio.sleep_forever()
 
@@ -335,18 +333,7 @@ async def _send_events(response: Events, send: Send, run: Run) -> None:
     except Exception as exc:
         failure = exc
     if failure is not None:
-        await _fail_in_task(failure)
-
-
-async def _fail_in_task(failure: Exception) -> None:
-    """Raise an exception as it leaves the task group that FastAPI has for events."""
-
-    async def fail() -> None:
-        raise failure
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(fail)
-        await anyio.sleep_forever()
+        await _fail_in(anyio.create_task_group, failure)
 
 
 async def _produce_events(response: Events, send: Send, run: Run) -> None:
