@@ -734,8 +734,7 @@ static PyMethodDef application_methods[] = {
      "enter_whole(scope, receive, send): the same, instead of the whole application."},
     {"load", (PyCFunction)(void (*)(void))method_load, METH_VARARGS | METH_KEYWORDS,
      "load(router, plans, sites, guards, lists, stages, unrouted, is_whole, body_limit): what has "
-     "been "
-     "compiled."},
+     "been compiled."},
     {"replace", method_replace, METH_VARARGS, "replace(index, plan): another plan for a route."},
     {"counts", method_counts, METH_NOARGS,
      "counts(): requests (compiled, unmatched, followed, unguarded, bridged by route)."},

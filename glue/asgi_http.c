@@ -114,20 +114,10 @@ done:
 static int start_response(struct hfa_asgi_call *call, int status,
                           const struct hfa_asgi_fields *fields)
 {
-    struct hfa_exchange *exchange = call->exchange;
-    struct hfa_response_fields staged;
-
-    if (call->staged_by == NULL)
-        return hfa_asgi_check(
-            hfa_exchange_start(exchange, status, fields->fields, fields->count, false));
     const struct hfa_application *application = (struct hfa_application *)call->staged_by;
-    if (!hfa_response_fields_init(&staged, &exchange->arena, fields->fields, fields->count)) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    if (hfa_response_stages_begin(&application->stages, &exchange->request, &staged) < 0)
-        return -1;
-    return hfa_asgi_check(hfa_exchange_start(exchange, status, staged.items, staged.count, false));
+
+    return hfa_response_stages_start(application == NULL ? NULL : &application->stages,
+                                     call->exchange, status, fields);
 }
 
 static int send_start(struct hfa_asgi_call *call, PyObject *message)

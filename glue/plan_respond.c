@@ -64,22 +64,6 @@ struct outgoing {
     PyObject *after;       /* borrowed: background, or NULL */
 };
 
-static int log_access(struct hfa_run *run, int status)
-{
-    if (run->server->on_access == Py_None)
-        return 0;
-    PyObject *code = PyLong_FromLong(status);
-    PyObject *scope = run->scope == NULL && run->exchange != NULL
-                          ? hfa_scope_new(run->server, run->exchange)
-                          : Py_XNewRef(run->scope);
-    int result = -1;
-    if (code != NULL && scope != NULL)
-        result = hfa_server_object_log_access(run->server, scope, code);
-    Py_XDECREF(scope);
-    Py_XDECREF(code);
-    return result;
-}
-
 static enum hfa_status write_out(struct hfa_exchange *exchange, int status,
                                  const struct hfa_field *fields, size_t count,
                                  struct hfa_bytes body, PyObject *owner)
@@ -183,7 +167,7 @@ static int send_native(struct hfa_run *run, const struct outgoing *out)
         run->call->response_started = true;
     if (exchange != NULL &&
         exchange->stream != NULL) { /* else the client has gone: nobody is told */
-        if (log_access(run, out->status) < 0)
+        if (hfa_scope_log_access(run->server, run->exchange, run->scope, out->status) < 0)
             return -1;
         int result = write_native(run, exchange, out);
         bool is_last = run->after == NULL && run->exit_count == 0;
@@ -220,7 +204,7 @@ static PyObject *header_list(const struct outgoing *out)
     size_t digits = hfa_decimal_write(out->body.length, length);
     if (append_pair(list, "content-length", PyBytes_FromStringAndSize(length, (Py_ssize_t)digits)) <
             0 ||
-        append_pair(list, "content-type", PyBytes_FromString("application/json")) < 0)
+        append_pair(list, "content-type", PyBytes_FromString(JSON_TYPE)) < 0)
         Py_CLEAR(list);
     if (list != NULL && out->more != NULL) {
         PyObject *longer = PySequence_InPlaceConcat(list, out->more);

@@ -1,5 +1,7 @@
 #include "response_stage.h"
 
+#include "asgi_call.h"
+
 static void clear_stage(struct hfa_response_stage *stage)
 {
     switch (stage->kind) {
@@ -117,8 +119,9 @@ bool hfa_response_stages_take_streams(const struct hfa_response_stages *stages,
     return true;
 }
 
-int hfa_response_stages_begin(const struct hfa_response_stages *stages,
-                              const struct hfa_request *request, struct hfa_response_fields *fields)
+/* What they do to the head of a response in pieces. -1 with an exception. */
+static int begin(const struct hfa_response_stages *stages, const struct hfa_request *request,
+                 struct hfa_response_fields *fields)
 {
     for (size_t i = 0; i < stages->count; i++) {
         const struct hfa_response_stage *stage = &stages->items[i];
@@ -127,6 +130,24 @@ int hfa_response_stages_begin(const struct hfa_response_stages *stages,
             return -1;
     }
     return 0;
+}
+
+int hfa_response_stages_start(const struct hfa_response_stages *stages,
+                              struct hfa_exchange *exchange, int status,
+                              const struct hfa_asgi_fields *fields)
+{
+    struct hfa_response_fields staged;
+
+    if (stages == NULL || stages->count == 0)
+        return hfa_asgi_check(
+            hfa_exchange_start(exchange, status, fields->fields, fields->count, false));
+    if (!hfa_response_fields_init(&staged, &exchange->arena, fields->fields, fields->count)) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (begin(stages, &exchange->request, &staged) < 0)
+        return -1;
+    return hfa_asgi_check(hfa_exchange_start(exchange, status, staged.items, staged.count, false));
 }
 
 int hfa_response_stages_apply(struct hfa_response_stages *stages, const struct hfa_request *request,

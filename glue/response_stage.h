@@ -11,6 +11,9 @@
 
 #define HFA_RESPONSE_STAGES_MAX 8
 
+struct hfa_asgi_fields;
+struct hfa_exchange;
+
 enum hfa_stage_kind {
     HFA_STAGE_CORS,
     HFA_STAGE_GZIP,
@@ -51,10 +54,11 @@ bool hfa_response_stages_need_thread(const struct hfa_response_stages *stages,
 bool hfa_response_stages_take_streams(const struct hfa_response_stages *stages,
                                       struct hfa_bytes type);
 
-/* What they do to the head of such a response. -1 with an exception. */
-int hfa_response_stages_begin(const struct hfa_response_stages *stages,
-                              const struct hfa_request *request,
-                              struct hfa_response_fields *fields);
+/* Starts such a response, with what they do to its head; NULL: there are none. -1 with an
+ * exception. */
+int hfa_response_stages_start(const struct hfa_response_stages *stages,
+                              struct hfa_exchange *exchange, int status,
+                              const struct hfa_asgi_fields *fields);
 
 /* -1 with an exception. *body may become a view of a stage's memory, until the next response. */
 int hfa_response_stages_apply(struct hfa_response_stages *stages, const struct hfa_request *request,

@@ -451,3 +451,17 @@ done:
     Py_XDECREF(raw_root_path);
     return scope;
 }
+
+int hfa_scope_log_access(struct hfa_server_object *server, struct hfa_exchange *exchange,
+                         PyObject *scope, int status)
+{
+    if (server->on_access == Py_None)
+        return 0;
+    PyObject *shown = scope == NULL ? hfa_scope_new(server, exchange) : Py_NewRef(scope);
+    PyObject *code = shown == NULL ? NULL : PyLong_FromLong(status);
+    int result = code == NULL ? -1 : hfa_server_object_log_access(server, shown, code);
+
+    Py_XDECREF(code);
+    Py_XDECREF(shown);
+    return result;
+}

@@ -13,6 +13,11 @@ int hfa_scope_init(struct hfa_state *state);
 /* A new dictionary of its own for this request; NULL with an exception. */
 PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *exchange);
 
+/* A line of the access log, where it is on. `scope` is the request's; NULL: it is made of the
+ * exchange. -1 with an exception. */
+int hfa_scope_log_access(struct hfa_server_object *server, struct hfa_exchange *exchange,
+                         PyObject *scope, int status);
+
 /* The fields of a request as a list of (name, value) in bytes; a new reference. */
 PyObject *hfa_scope_headers(const struct hfa_state *state, const struct hfa_request *request);
 

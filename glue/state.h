@@ -84,13 +84,9 @@
     X(call_soon, "call_soon")                                                                      \
     X(call_exception_handler, "call_exception_handler")                                            \
     X(set_result, "set_result")                                                                    \
-    X(set_exception, "set_exception")                                                              \
     X(done, "done")                                                                                \
-    X(get, "get")                                                                                  \
-    X(throw, "throw")                                                                              \
     X(close, "close")                                                                              \
     X(pop, "pop")                                                                                  \
-    X(_ready, "_ready")                                                                            \
     X(_scheduled, "_scheduled")                                                                    \
     X(_run, "_run")                                                                                \
     X(_stopping, "_stopping")                                                                      \

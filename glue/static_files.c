@@ -95,46 +95,26 @@ enum {
     ASKS_FOR_CHANGE = 1 << 1,
 };
 
-static bool is_named(const struct hfa_field *field, struct hfa_bytes name)
-{
-    return field->name.length == name.length &&
-           memcmp(field->name.data, name.data, name.length) == 0;
-}
-
 static unsigned conditions_of(const struct hfa_request *request)
 {
     unsigned conditions = 0;
 
     for (size_t i = 0; i < request->field_count; i++) {
         const struct hfa_field *field = &request->fields[i];
-        if (is_named(field, HFA_BYTES("range")))
+        if (hfa_bytes_equal(field->name, HFA_BYTES("range")))
             conditions |= ASKS_FOR_RANGE;
-        else if (is_named(field, HFA_BYTES("if-none-match")) ||
-                 is_named(field, HFA_BYTES("if-modified-since")))
+        else if (hfa_bytes_equal(field->name, HFA_BYTES("if-none-match")) ||
+                 hfa_bytes_equal(field->name, HFA_BYTES("if-modified-since")))
             conditions |= ASKS_FOR_CHANGE;
     }
     return conditions;
 }
 
-static PyObject *pairs_of(const struct hfa_request *request)
-{
-    PyObject *pairs = PyList_New((Py_ssize_t)request->field_count);
-
-    for (size_t i = 0; i < request->field_count && pairs != NULL; i++) {
-        const struct hfa_field *field = &request->fields[i];
-        PyObject *pair = Py_BuildValue("(y#y#)", field->name.data, (Py_ssize_t)field->name.length,
-                                       field->value.data, (Py_ssize_t)field->value.length);
-        if (pair == NULL || PyList_SetItem(pairs, (Py_ssize_t)i, pair) < 0) /* steals */
-            Py_CLEAR(pairs);
-    }
-    return pairs;
-}
-
 /* The fields of a 304, a new reference; None: the file has to be sent; NULL with an exception. */
-static PyObject *not_modified(struct hfa_static_files *site, PyObject *file,
-                              const struct hfa_request *request)
+static PyObject *not_modified(const struct hfa_static_files *site, const struct hfa_state *state,
+                              PyObject *file, const struct hfa_request *request)
 {
-    PyObject *pairs = pairs_of(request);
+    PyObject *pairs = hfa_scope_headers(state, request);
     PyObject *fields =
         pairs == NULL ? NULL : PyObject_CallFunctionObjArgs(site->not_modified, file, pairs, NULL);
 
@@ -142,37 +122,15 @@ static PyObject *not_modified(struct hfa_static_files *site, PyObject *file,
     return fields;
 }
 
-static int log_access(struct hfa_server_object *server, struct hfa_exchange *exchange, int status)
-{
-    if (server->on_access == Py_None)
-        return 0;
-    PyObject *scope = hfa_scope_new(server, exchange);
-    PyObject *code = scope == NULL ? NULL : PyLong_FromLong(status);
-    int result = code == NULL ? -1 : hfa_server_object_log_access(server, scope, code);
-    Py_XDECREF(code);
-    Py_XDECREF(scope);
-    return result;
-}
-
 /* The head, as native middleware leaves it. -1 with an exception. */
 static int start(struct hfa_exchange *exchange, int status, PyObject *headers,
                  const struct hfa_response_stages *stages)
 {
     struct hfa_asgi_fields fields;
-    struct hfa_response_fields staged;
-    int result = -1;
 
     if (hfa_asgi_fields_read(&fields, headers) < 0)
         return -1;
-    if (stages->count == 0) {
-        result = hfa_asgi_check(
-            hfa_exchange_start(exchange, status, fields.fields, fields.count, false));
-    } else if (!hfa_response_fields_init(&staged, &exchange->arena, fields.fields, fields.count)) {
-        PyErr_NoMemory();
-    } else if (hfa_response_stages_begin(stages, &exchange->request, &staged) == 0) {
-        result =
-            hfa_asgi_check(hfa_exchange_start(exchange, status, staged.items, staged.count, false));
-    }
+    int result = hfa_response_stages_start(stages, exchange, status, &fields);
     hfa_asgi_fields_free(&fields);
     return result;
 }
@@ -192,7 +150,8 @@ static void answer(struct hfa_server_object *server, struct hfa_exchange *exchan
     enum hfa_status outcome = HFA_OK;
     int fd = content->fd;
     /* A client that has gone is not told. */
-    bool is_started = exchange->stream != NULL && log_access(server, exchange, status) == 0 &&
+    bool is_started = exchange->stream != NULL &&
+                      hfa_scope_log_access(server, exchange, NULL, status) == 0 &&
                       start(exchange, status, headers, stages) == 0;
 
     if (is_started && fd >= 0) {
@@ -224,7 +183,7 @@ static enum hfa_static_answer serve_file(struct hfa_static_files *site,
     char bytes[HFA_STATIC_FILES_READ_MAX];
 
     if (conditions & ASKS_FOR_CHANGE) {
-        PyObject *fields = not_modified(site, file, request);
+        PyObject *fields = not_modified(site, server->state, file, request);
         if (fields == NULL || fields != Py_None) {
             close(fd);
             if (fields != NULL)
@@ -256,8 +215,7 @@ static enum hfa_static_answer serve_file(struct hfa_static_files *site,
 
 static bool is_method(struct hfa_bytes method)
 {
-    return (method.length == 3 && memcmp(method.data, "GET", 3) == 0) ||
-           (method.length == 4 && memcmp(method.data, "HEAD", 4) == 0);
+    return hfa_bytes_equal(method, HFA_BYTES("GET")) || hfa_bytes_equal(method, HFA_BYTES("HEAD"));
 }
 
 enum hfa_static_answer hfa_static_files_serve(struct hfa_static_files *site,

@@ -155,8 +155,8 @@ static void on_steps_done(struct hfa_job *job)
     steps->is_running = false;
     if (!steps->has_run) {
         steps->is_over = true;
-        steps->exception =
-            PyObject_CallFunction(PyExc_RuntimeError, "s", "the server has been closed");
+        refuse_closed();
+        steps->exception = hfa_take_exception();
     }
     if (!steps->is_dropped)
         hfa_asgi_call_step(steps->call); /* the owner may drop the steps */
