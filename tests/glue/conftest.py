@@ -25,10 +25,10 @@ from hyperfastapi._server import Server
 
 LOOPS = ("asyncio", "uvloop")
 
-# No timed assertions; HYPOTHESIS_EXAMPLES asks for more examples of each property.
+# No timed assertions; HYPERFASTAPI_EXAMPLES asks for more examples of each property.
 settings.register_profile(
     "glue",
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "200")),
+    max_examples=int(os.environ.get("HYPERFASTAPI_EXAMPLES", "200")),
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
