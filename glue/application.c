@@ -156,9 +156,41 @@ static struct hfa_static_files *site_of(const struct hfa_application *applicatio
     return site == Py_None ? NULL : (struct hfa_static_files *)Py_NewRef(site);
 }
 
+/* A run that sends what the middleware of a stage answers. NULL: the middleware has to do so. */
+static struct hfa_run *answer_of_stage(struct hfa_application *application,
+                                       struct hfa_server_object *server,
+                                       struct hfa_exchange *exchange, Py_ssize_t stage)
+{
+    const struct hfa_route_match match = {.kind = HFA_MATCH_NONE};
+    struct hfa_run *run = NULL;
+
+    if (exchange->request.is_websocket || may_exceed(exchange, application->body_limit))
+        return NULL;
+    PyObject *scope = hfa_scope_new(server, exchange);
+    if (scope == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    PyObject *response = hfa_response_stages_answer(&application->stages, stage, scope);
+    Py_DECREF(scope);
+    if (response == NULL)
+        return NULL;
+    run = hfa_run_new(application, server, exchange, (struct hfa_plan *)application->sender, NULL,
+                      &match);
+    if (run == NULL) {
+        PyErr_WriteUnraisable((PyObject *)application);
+    } else {
+        hfa_run_set_response(run, response);
+        run->stages_from = (size_t)stage + 1;
+    }
+    Py_DECREF(response);
+    return run;
+}
+
 bool hfa_application_serve(struct hfa_application *application, struct hfa_server_object *server,
                            struct hfa_exchange *exchange)
 {
+    bool is_secure = false;
     bool is_websocket = exchange->request.is_websocket;
     struct hfa_bytes method = is_websocket ? WEBSOCKET_METHOD : exchange->request.method;
     struct hfa_bytes path = exchange->request.path;
@@ -172,6 +204,10 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
         is_current(application); /* the first request: compile */
     if (!application->is_whole)
         return false;
+    if (hfa_scope_apply_proxy(server, exchange, &is_secure) < 0) {
+        PyErr_Clear(); /* the scope will meet it, too */
+        return false;
+    }
     if (!is_plain_path(path)) {
         text = hfa_scope_unquote(path);
         if (text == NULL || !view_of_text(text, &path)) {
@@ -184,9 +220,18 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
     struct hfa_plan *plan = select_plan(application, method, path, &match, &left);
     PyObject *response = NULL;
     /* Asked as they are now: with a guard that did not hold they have just been made anew. */
-    if (hfa_response_stages_answer(&application->stages, &exchange->request)) {
+    Py_ssize_t stage =
+        hfa_response_stages_answering(&application->stages, &exchange->request, is_secure);
+    if (stage >= 0) {
         Py_XDECREF(text);
-        return false;
+        if (!application->is_whole || (plan == NULL && left == &application->unguarded))
+            return false;
+        run = answer_of_stage(application, server, exchange, stage);
+        if (run == NULL)
+            return false;
+        application->compiled++;
+        hfa_run_begin(run);
+        return true;
     }
     if (plan == NULL && match.kind == HFA_MATCH_OPAQUE && left != &application->unguarded &&
         application->is_whole && !is_websocket &&
@@ -545,17 +590,17 @@ static bool limits_bodies(const struct hfa_application *application)
 
 static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"router", "plans",    "sites",    "guards",     "lists",
-                               "stages", "unrouted", "is_whole", "body_limit", NULL};
+    static char *keywords[] = {"router", "plans",    "sites",    "guards",     "lists", "stages",
+                               "sender", "unrouted", "is_whole", "body_limit", NULL};
     struct hfa_application *application = (struct hfa_application *)self;
-    PyObject *router, *plans, *sites, *guards, *lists, *stages, *unrouted;
+    PyObject *router, *plans, *sites, *guards, *lists, *stages, *sender, *unrouted;
     int is_whole;
     long long body_limit;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!O!O!O!OpL:load", keywords, &router,
-                                     &PyTuple_Type, &plans, &PyTuple_Type, &sites, &PyTuple_Type,
-                                     &guards, &PyTuple_Type, &lists, &PyTuple_Type, &stages,
-                                     &unrouted, &is_whole, &body_limit))
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "OO!O!O!O!O!O!OpL:load", keywords, &router, &PyTuple_Type, &plans,
+            &PyTuple_Type, &sites, &PyTuple_Type, &guards, &PyTuple_Type, &lists, &PyTuple_Type,
+            &stages, application->state->plan_type, &sender, &unrouted, &is_whole, &body_limit))
         return NULL;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(sites); i++) {
         PyObject *site = PyTuple_GET_ITEM(sites, i);
@@ -614,6 +659,7 @@ static PyObject *method_load(PyObject *self, PyObject *args, PyObject *kwargs)
     hfa_unrouted_clear(&application->unrouted);
     application->unrouted = new_unrouted;
     Py_SETREF(application->lists, Py_NewRef(lists));
+    Py_XSETREF(application->sender, Py_NewRef(sender));
     application->is_whole = is_whole;
     application->body_limit = body_limit;
     application->limits_bodies = limits_bodies(application);
@@ -683,6 +729,7 @@ static int application_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(application->plans);
     Py_VISIT(application->sites);
     Py_VISIT(application->lists);
+    Py_VISIT(application->sender);
     int guards = hfa_guards_traverse(&application->guards, visit, arg);
     if (guards != 0)
         return guards;
@@ -708,6 +755,7 @@ static int application_clear(PyObject *self)
     Py_CLEAR(application->sites);
     hfa_guards_clear(&application->guards);
     Py_CLEAR(application->lists);
+    Py_CLEAR(application->sender);
     hfa_response_stages_clear(&application->stages);
     Py_CLEAR(application->unknown);
     hfa_unrouted_clear(&application->unrouted);
@@ -733,8 +781,8 @@ static PyMethodDef application_methods[] = {
     {"enter_whole", (PyCFunction)(void (*)(void))method_enter_whole, METH_FASTCALL,
      "enter_whole(scope, receive, send): the same, instead of the whole application."},
     {"load", (PyCFunction)(void (*)(void))method_load, METH_VARARGS | METH_KEYWORDS,
-     "load(router, plans, sites, guards, lists, stages, unrouted, is_whole, body_limit): what has "
-     "been compiled."},
+     "load(router, plans, sites, guards, lists, stages, sender, unrouted, is_whole, body_limit): "
+     "what has been compiled."},
     {"replace", method_replace, METH_VARARGS, "replace(index, plan): another plan for a route."},
     {"counts", method_counts, METH_NOARGS,
      "counts(): requests (compiled, unmatched, followed, unguarded, bridged by route)."},

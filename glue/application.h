@@ -109,6 +109,7 @@ struct hfa_application {
     struct hfa_run *pending;           /* runs that resume inside the middleware stack */
     struct hfa_response_stages stages; /* middleware that is native */
     struct hfa_unrouted unrouted;      /* what answers where no route does */
+    PyObject *sender;                  /* owned: the Plan of what a stage answers; or NULL */
     struct hfa_json_encoder encoder;
     bool is_encoding;
     int64_t body_limit; /* the most bytes of a request's body where no route does; -1: any number */

@@ -122,8 +122,8 @@ static int write_staged(struct hfa_run *run, struct hfa_exchange *exchange,
         PyErr_NoMemory();
         return -1;
     }
-    if (hfa_response_stages_apply(&run->application->stages, run->head, out->status, &staged,
-                                  &body) < 0)
+    if (hfa_response_stages_apply(&run->application->stages, run->stages_from, run->head,
+                                  out->status, &staged, &body) < 0)
         return -1;
     PyObject *owner = body.data == out->body.data ? out->body_object : NULL;
     return hfa_asgi_check(

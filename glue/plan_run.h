@@ -114,8 +114,9 @@ struct hfa_run {
     enum hfa_run_trace trace;
     unsigned frame;
     unsigned exit_count;
-    uint64_t failed; /* frames with invalid parameters, in themselves or below */
-    bool is_driven;  /* somebody steps the run as a coroutine */
+    size_t stages_from; /* the stages before it have not seen the request, nor see the response */
+    uint64_t failed;    /* frames with invalid parameters, in themselves or below */
+    bool is_driven;     /* somebody steps the run as a coroutine */
     bool in_worker;
     bool had_bounds;   /* `bounds` has been there */
     bool is_orphaned;  /* the task was cancelled while a worker worked: its result is dropped */

@@ -14,7 +14,10 @@ static void clear_stage(struct hfa_response_stage *stage)
     case HFA_STAGE_HOST:
         hfa_host_stage_clear(&stage->of.host);
         break;
+    case HFA_STAGE_HTTPS:
+        break;
     }
+    Py_CLEAR(stage->answer);
 }
 
 void hfa_response_stages_clear(struct hfa_response_stages *stages)
@@ -26,11 +29,14 @@ void hfa_response_stages_clear(struct hfa_response_stages *stages)
 static int init_stage(struct hfa_response_stage *stage, PyObject *description)
 {
     const char *name;
-    PyObject *details;
+    PyObject *details, *answer;
 
-    if (!PyArg_ParseTuple(description, "sO!", &name, &PyTuple_Type, &details))
+    *stage = (struct hfa_response_stage){.kind = HFA_STAGE_HTTPS};
+    if (!PyArg_ParseTuple(description, "sO!O", &name, &PyTuple_Type, &details, &answer))
         return -1;
-    *stage = (struct hfa_response_stage){0};
+    stage->answer = Py_NewRef(answer);
+    if (strcmp(name, "https") == 0)
+        return 0;
     if (strcmp(name, "cors") == 0) {
         stage->kind = HFA_STAGE_CORS;
         return hfa_cors_stage_init(&stage->of.cors, details);
@@ -73,6 +79,7 @@ int hfa_response_stages_traverse(const struct hfa_response_stages *stages, visit
 {
     for (size_t i = 0; i < stages->count; i++) {
         const struct hfa_response_stage *stage = &stages->items[i];
+        Py_VISIT(stage->answer);
         int result = stage->kind == HFA_STAGE_CORS
                          ? hfa_cors_stage_traverse(&stage->of.cors, visit, arg)
                          : 0;
@@ -82,18 +89,42 @@ int hfa_response_stages_traverse(const struct hfa_response_stages *stages, visit
     return 0;
 }
 
-bool hfa_response_stages_answer(const struct hfa_response_stages *stages,
-                                const struct hfa_request *request)
+static bool answers(const struct hfa_response_stage *stage, const struct hfa_request *request,
+                    bool is_secure)
 {
-    for (size_t i = 0; i < stages->count; i++) {
-        const struct hfa_response_stage *stage = &stages->items[i];
-        if (stage->kind == HFA_STAGE_CORS && !request->is_websocket &&
-            hfa_cors_stage_is_preflight(request))
-            return true;
-        if (stage->kind == HFA_STAGE_HOST && !hfa_host_stage_allows(&stage->of.host, request))
-            return true;
+    switch (stage->kind) {
+    case HFA_STAGE_CORS:
+        return !request->is_websocket && hfa_cors_stage_is_preflight(request);
+    case HFA_STAGE_HOST:
+        return !hfa_host_stage_allows(&stage->of.host, request);
+    case HFA_STAGE_HTTPS:
+        return !is_secure;
+    case HFA_STAGE_GZIP:
+        break;
     }
     return false;
+}
+
+Py_ssize_t hfa_response_stages_answering(const struct hfa_response_stages *stages,
+                                         const struct hfa_request *request, bool is_secure)
+{
+    for (size_t i = stages->count; i > 0; i--) {
+        if (answers(&stages->items[i - 1], request, is_secure))
+            return (Py_ssize_t)i - 1;
+    }
+    return -1;
+}
+
+PyObject *hfa_response_stages_answer(const struct hfa_response_stages *stages, Py_ssize_t stage,
+                                     PyObject *scope)
+{
+    PyObject *response = PyObject_CallOneArg(stages->items[stage].answer, scope);
+
+    if (response == NULL)
+        PyErr_Clear(); /* the middleware itself will meet it, too */
+    else if (response == Py_None)
+        Py_CLEAR(response);
+    return response;
 }
 
 bool hfa_response_stages_need_thread(const struct hfa_response_stages *stages,
@@ -150,11 +181,11 @@ int hfa_response_stages_start(const struct hfa_response_stages *stages,
     return hfa_asgi_check(hfa_exchange_start(exchange, status, staged.items, staged.count, false));
 }
 
-int hfa_response_stages_apply(struct hfa_response_stages *stages, const struct hfa_request *request,
-                              int status, struct hfa_response_fields *fields,
-                              struct hfa_bytes *body)
+int hfa_response_stages_apply(struct hfa_response_stages *stages, size_t from,
+                              const struct hfa_request *request, int status,
+                              struct hfa_response_fields *fields, struct hfa_bytes *body)
 {
-    for (size_t i = 0; i < stages->count; i++) {
+    for (size_t i = from; i < stages->count; i++) {
         struct hfa_response_stage *stage = &stages->items[i];
         int result = 0;
         if (stage->kind == HFA_STAGE_CORS)

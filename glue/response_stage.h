@@ -18,10 +18,12 @@ enum hfa_stage_kind {
     HFA_STAGE_CORS,
     HFA_STAGE_GZIP,
     HFA_STAGE_HOST,
+    HFA_STAGE_HTTPS, /* HTTPSRedirectMiddleware: nothing to be done for what has come by TLS */
 };
 
 struct hfa_response_stage {
     enum hfa_stage_kind kind;
+    PyObject *answer; /* owned: (scope) -> the middleware's own response, or None: it has none */
     union {
         struct hfa_cors_stage cors;
         struct hfa_gzip_stage gzip;
@@ -34,16 +36,22 @@ struct hfa_response_stages {
     struct hfa_response_stage items[HFA_RESPONSE_STAGES_MAX]; /* innermost first */
 };
 
-/* Reads a tuple of ("cors", "gzip" or "host", description). -1 with an exception, and nothing to
- * clear. */
+/* Reads a tuple of ("cors", "gzip", "host" or "https", description, answer). -1 with an exception,
+ * and nothing to clear. */
 int hfa_response_stages_init(struct hfa_response_stages *stages, PyObject *descriptions);
 void hfa_response_stages_clear(struct hfa_response_stages *stages);
 int hfa_response_stages_traverse(const struct hfa_response_stages *stages, visitproc visit,
                                  void *arg);
 
-/* Whether some middleware answers this request itself. */
-bool hfa_response_stages_answer(const struct hfa_response_stages *stages,
-                                const struct hfa_request *request);
+/* The outermost stage whose middleware answers this request itself, or may do so; -1: all let it
+ * through. `is_secure`: it has come by TLS. */
+Py_ssize_t hfa_response_stages_answering(const struct hfa_response_stages *stages,
+                                         const struct hfa_request *request, bool is_secure);
+
+/* What that middleware answers, a Response, which only the stages outside of it see: a new
+ * reference. NULL: only the middleware itself can tell. */
+PyObject *hfa_response_stages_answer(const struct hfa_response_stages *stages, Py_ssize_t stage,
+                                     PyObject *scope);
 
 /* Whether a body of this size is for the middleware itself. */
 bool hfa_response_stages_need_thread(const struct hfa_response_stages *stages,
@@ -60,9 +68,10 @@ int hfa_response_stages_start(const struct hfa_response_stages *stages,
                               struct hfa_exchange *exchange, int status,
                               const struct hfa_asgi_fields *fields);
 
-/* -1 with an exception. *body may become a view of a stage's memory, until the next response. */
-int hfa_response_stages_apply(struct hfa_response_stages *stages, const struct hfa_request *request,
-                              int status, struct hfa_response_fields *fields,
-                              struct hfa_bytes *body);
+/* What the stages from the `from`th on do to a response. -1 with an exception. *body may become a
+ * view of a stage's memory, until the next response. */
+int hfa_response_stages_apply(struct hfa_response_stages *stages, size_t from,
+                              const struct hfa_request *request, int status,
+                              struct hfa_response_fields *fields, struct hfa_bytes *body);
 
 #endif

@@ -223,10 +223,9 @@ static PyObject *known_of(struct hfa_server_object *server, struct hfa_peer *pee
     return peer->app_data;
 }
 
-/* What a proxy says takes the place of what the connection shows. Steals nothing; *client and
- * *scheme are owned, before and after. -1 with an exception. */
-static int apply_forwarded(const struct hfa_server_object *server, struct hfa_exchange *exchange,
-                           struct hfa_forwarded *forwarded, PyObject **client, PyObject **scheme)
+/* What a proxy says, its host being the request's from then on. -1 with an exception. */
+static int read_forwarded(const struct hfa_server_object *server, struct hfa_exchange *exchange,
+                          struct hfa_forwarded *forwarded)
 {
     const struct hfa_request *request = &exchange->request;
     void (*read)(const struct hfa_trust *, unsigned, const struct hfa_field *, size_t, bool,
@@ -240,6 +239,34 @@ static int apply_forwarded(const struct hfa_server_object *server, struct hfa_ex
         PyErr_NoMemory();
         return -1;
     }
+    return 0;
+}
+
+int hfa_scope_apply_proxy(struct hfa_server_object *server, struct hfa_exchange *exchange,
+                          bool *is_secure)
+{
+    struct hfa_forwarded forwarded = {0};
+
+    *is_secure = exchange->peer->is_secure;
+    if (known_of(server, exchange->peer) == NULL)
+        return -1;
+    if (!exchange->peer->app_flag)
+        return 0;
+    if (read_forwarded(server, exchange, &forwarded) < 0)
+        return -1;
+    if (forwarded.scheme.length > 0)
+        *is_secure = hfa_bytes_equal(forwarded.scheme, HFA_BYTES("https")) ||
+                     hfa_bytes_equal(forwarded.scheme, HFA_BYTES("wss"));
+    return 0;
+}
+
+/* What a proxy says takes the place of what the connection shows. Steals nothing; *client and
+ * *scheme are owned, before and after. -1 with an exception. */
+static int apply_forwarded(const struct hfa_server_object *server, struct hfa_exchange *exchange,
+                           struct hfa_forwarded *forwarded, PyObject **client, PyObject **scheme)
+{
+    if (read_forwarded(server, exchange, forwarded) < 0)
+        return -1;
     if (forwarded->scheme.length > 0) {
         Py_SETREF(*scheme, PyUnicode_DecodeLatin1(forwarded->scheme.data,
                                                   (Py_ssize_t)forwarded->scheme.length, NULL));

@@ -13,6 +13,11 @@ int hfa_scope_init(struct hfa_state *state);
 /* A new dictionary of its own for this request; NULL with an exception. */
 PyObject *hfa_scope_new(struct hfa_server_object *server, struct hfa_exchange *exchange);
 
+/* Puts the host that a trusted proxy names into the request, as hfa_scope_new() does, and tells
+ * whether the client has spoken TLS: to us, or to such a proxy. -1 with an exception. */
+int hfa_scope_apply_proxy(struct hfa_server_object *server, struct hfa_exchange *exchange,
+                          bool *is_secure);
+
 /* A line of the access log, where it is on. `scope` is the request's; NULL: it is made of the
  * exchange. -1 with an exception. */
 int hfa_scope_log_access(struct hfa_server_object *server, struct hfa_exchange *exchange,

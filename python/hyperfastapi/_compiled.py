@@ -216,7 +216,7 @@ class CompiledApplication:
             guards = (*guards, *stages.stage_guards(each))
             lists += stages.stage_lists(each)
         # What compresses sees the bytes as well.
-        sees_heads = native is not None and all(name == "cors" for name, _ in native)
+        sees_heads = native is not None and all(name != "gzip" for name, *_ in native)
         sites: list[Any] = []
         for index, route in enumerate(found):
             site, description = self._site(index, route, sees_heads=sees_heads)
@@ -232,6 +232,7 @@ class CompiledApplication:
             lists=tuple(lists),
             unrouted=answers,
             stages=tuple(reversed(native or ())),
+            sender=_core.Plan(_route_compiler.describe_unrouted()),
             is_whole=self.is_whole,
             body_limit=self._body_limit() if self._failure is None else -1,
         )

@@ -170,6 +170,47 @@ def test_https_redirect(conform):
         get("/json", "host: a:80"),
         get("/json", "host: a:8080"),
         post("/echo", b"{}"),
+        get("/json", method="HEAD"),
+        get("/none?x=%20&y", "host: a.test:443"),
+        get("/stream", "host: [::1]:8443", method="OPTIONS"),
+        socket("/ws?a=b", "text"),
+    )
+
+
+READY_MADE = {
+    "https": (HTTPSRedirectMiddleware, {}),
+    "host": (TrustedHostMiddleware, {"allowed_hosts": ["example.org", "*.example.org"]}),
+    "cors": (CORSMiddleware, {"allow_origins": ["https://a.example"], "allow_methods": ["PUT"]}),
+    "gzip": (GZipMiddleware, {"minimum_size": 5}),
+}
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["https cors", "cors https", "host cors gzip", "cors host gzip", "gzip host https cors"],
+)
+def test_what_ready_made_middleware_answers_passes_those_outside_of_it(conform, names):
+    """Redirects, refusals and preflight answers, from the outermost middleware inwards."""
+
+    def make(side):
+        app = small(side)
+        for name in reversed(names.split()):
+            cls, options = READY_MADE[name]
+            app.add_middleware(cls, **options)
+        return app
+
+    origin, preflight = "origin: https://a.example", "access-control-request-method: PUT"
+    accept = "accept-encoding: gzip"
+    conform(
+        make,
+        get("/json", origin, accept),
+        get("/json", origin, accept, "host: evil.test"),
+        get("/json", origin, preflight, accept, method="OPTIONS"),
+        get("/json", origin, preflight, accept, "host: evil.test", method="OPTIONS"),
+        get("/none", origin, accept, "host: EXAMPLE.org"),
+        get("/stream", origin, accept, method="HEAD"),
+        post("/echo", b"x" * 1000, origin, accept),
+        get("/json"),
     )
 
 

@@ -16,6 +16,7 @@ import pytest
 from fastapi import BackgroundTasks, HTTPException, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.middleware.httpsredirect import HTTPSRedirectMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.staticfiles import StaticFiles
@@ -190,14 +191,14 @@ def test_responses_are_those_of_starlettes_middleware(name: str) -> None:
     assert all(part.is_native for part in plans.explain(app).middleware)
 
 
-def test_a_preflight_is_answered_by_the_middleware_itself() -> None:
+def test_a_preflight_is_answered_by_the_middlewares_own_code() -> None:
     configure = cors(allow_origins=[ORIGIN], allow_methods=["PUT"], allow_headers=["x-a"])
     headers = {"origin": ORIGIN, "access-control-request-method": "PUT"}
     app = make_app(configure)
     with ThreadServer(app) as server:
         expected = in_process(make_app(configure), "/small", "OPTIONS", headers)
         assert served(server, "/small", "OPTIONS", headers) == expected
-    assert plans.counters(app).compiled == 0
+    assert plans.counters(app).compiled == 1
 
 
 HOSTS = [
@@ -221,21 +222,63 @@ HOSTS = [
     [["example.org"], ["*.example.com", "example.org"], ["www.example.org"], ["*"], ["[::1]"]],
     ids=str,
 )
-def test_hosts_that_are_not_allowed_are_refused_by_the_middleware_itself(
+def test_hosts_that_are_not_allowed_are_refused_by_the_middlewares_own_code(
     allowed: list[str],
 ) -> None:
     def configure(app: fastapi.FastAPI) -> None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed)
 
     app, reference = make_app(configure), make_app(configure)
-    answered = 0
     with ThreadServer(app) as server:
         for host in HOSTS:
             expected = in_process(reference, "/small", "GET", {"host": host})
             assert served(server, "/small", "GET", {"host": host}) == expected, host
-            answered += expected[0] == 200
     assert all(part.is_native for part in plans.explain(app).middleware)
-    assert plans.counters(app).compiled == answered
+    assert plans.counters(app).compiled == len(HOSTS)
+
+
+REDIRECTED = ["a.test", "a.test:80", "a.test:443", "a.test:8443", "[::1]:80", "A.test"]
+
+
+@pytest.mark.parametrize("order", ["cors outside", "https outside", "https alone"])
+def test_what_has_not_come_by_tls_is_redirected(order: str) -> None:
+    def https(app: fastapi.FastAPI) -> None:
+        app.add_middleware(HTTPSRedirectMiddleware)
+
+    any_origin = cors(allow_origins=["*"])
+    configure = {
+        "cors outside": both(https, any_origin),
+        "https outside": both(any_origin, https),
+        "https alone": https,
+    }[order]
+    app, reference = make_app(configure), make_app(configure)
+    with ThreadServer(app) as server:
+        for host in REDIRECTED:
+            headers = {"host": host, "origin": ORIGIN}
+            expected = in_process(reference, "/small", "GET", headers)
+            assert served(server, "/small", "GET", headers) == expected, host
+    assert all(part.is_native for part in plans.explain(app).middleware)
+    assert plans.counters(app).compiled == len(REDIRECTED)
+
+
+def test_what_a_proxy_says_of_scheme_and_host_counts_for_middleware() -> None:
+    app = make_app(
+        both(
+            lambda app: app.add_middleware(TrustedHostMiddleware, allowed_hosts=["a.test"]),
+            lambda app: app.add_middleware(HTTPSRedirectMiddleware),
+        )
+    )
+    trusting = {"proxy_headers": True, "forwarded_parts": ("for", "proto", "host")}
+    asked = [("https", "a.test", 200), ("https", "b.test", 400), ("http", "a.test", 307)]
+    with ThreadServer(app, **trusting) as server:
+        for scheme, host, status in asked:
+            headers = {
+                "host": "a.test" if host == "b.test" else "b.test",
+                "x-forwarded-proto": scheme,
+                "x-forwarded-host": host,
+            }
+            assert served(server, "/small", "GET", headers)[0] == status
+    assert plans.counters(app).compiled == len(asked)
 
 
 def test_a_websocket_of_another_host_is_refused() -> None:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import gzip
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import Response
+from starlette.types import Message, Scope
 
 from . import Unknown
 
-Stage = tuple[str, tuple[Any, ...]]
-"""What the core does in a middleware's place: its name and configuration; see glue/*_stage.h."""
+Answer = Callable[[Scope], Response | None]
+"""Gives a middleware's own response to a request; None: it lets it through."""
+
+Stage = tuple[str, tuple[Any, ...], Answer]
+"""What the core does in a middleware's place: its name and configuration, see glue/*_stage.h, and
+what the middleware answers itself."""
 
 _STAGE_METHODS = (
     (CORSMiddleware, "__call__"),
     (CORSMiddleware, "send"),
     (CORSMiddleware, "simple_response"),
+    (CORSMiddleware, "preflight_response"),
     (CORSMiddleware, "is_allowed_origin"),
     (CORSMiddleware, "allow_explicit_origin"),
     (GZipMiddleware, "__call__"),
@@ -28,6 +38,7 @@ _STAGE_METHODS = (
     (gzip.GZipResponder, "__init__"),
     (gzip.GZipResponder, "apply_compression"),
     (TrustedHostMiddleware, "__call__"),
+    (HTTPSRedirectMiddleware, "__call__"),
 )
 _STAGE_ORIGINALS = tuple(vars(owner).get(name) for owner, name in _STAGE_METHODS)
 
@@ -51,7 +62,52 @@ def _check_collection(name: str, collection: Any) -> None:
         )
 
 
-def _cors_stage(middleware: CORSMiddleware) -> Stage:
+class _Inside(Exception):
+    """A middleware has let a request through."""
+
+
+def _inside(*_: Any) -> NoReturn:
+    raise _Inside
+
+
+async def _no_body() -> Message:
+    raise _Inside
+
+
+def answer_of(middleware: Any) -> Answer:
+    """Return what has a middleware answer a request by its own code, with nothing inside of it.
+
+    Args:
+        middleware: one that answers without waiting for anything.
+    """
+    alone = copy.copy(middleware)
+    alone.app = _inside
+
+    def answer(scope: Scope) -> Response | None:
+        messages: list[Message] = []
+
+        async def send(message: Message) -> None:
+            messages.append(message)
+
+        call = alone(scope, _no_body, send)
+        try:
+            call.send(None)
+        except StopIteration:
+            pass
+        except _Inside:
+            return None
+        else:
+            call.close()
+            return None
+        start, end = messages
+        response = Response(end["body"], start["status"])
+        response.raw_headers = start["headers"]
+        return response
+
+    return answer
+
+
+def _cors_stage(middleware: CORSMiddleware) -> tuple[str, tuple[Any, ...]]:
     _check_collection("allow_origins", middleware.allow_origins)
     simple = tuple(
         (_bytes(name.lower()), _bytes(value)) for name, value in middleware.simple_headers.items()
@@ -68,7 +124,7 @@ def _cors_stage(middleware: CORSMiddleware) -> Stage:
     )
 
 
-def _gzip_stage(middleware: GZipMiddleware) -> Stage:
+def _gzip_stage(middleware: GZipMiddleware) -> tuple[str, tuple[Any, ...]]:
     if not _joins_all_of_vary():
         raise Unknown("this release of Starlette has other rules for Vary")
     if middleware.minimum_size < 1:
@@ -89,10 +145,22 @@ def _gzip_stage(middleware: GZipMiddleware) -> Stage:
     )
 
 
-def _host_stage(middleware: TrustedHostMiddleware) -> Stage:
+def _host_stage(middleware: TrustedHostMiddleware) -> tuple[str, tuple[Any, ...]]:
     _check_collection("allowed_hosts", middleware.allowed_hosts)
     patterns = tuple(_bytes(pattern) for pattern in middleware.allowed_hosts)
     return "host", (patterns, middleware.allow_any)
+
+
+def _https_stage(_: HTTPSRedirectMiddleware) -> tuple[str, tuple[Any, ...]]:
+    return "https", ()
+
+
+_DESCRIPTIONS: dict[type, Callable[[Any], tuple[str, tuple[Any, ...]]]] = {
+    CORSMiddleware: _cors_stage,
+    GZipMiddleware: _gzip_stage,
+    TrustedHostMiddleware: _host_stage,
+    HTTPSRedirectMiddleware: _https_stage,
+}
 
 
 def stage_of(middleware: Any) -> Stage:
@@ -104,17 +172,13 @@ def stage_of(middleware: Any) -> Stage:
     for (owner, name), original in zip(_STAGE_METHODS, _STAGE_ORIGINALS, strict=True):
         if original is None or vars(owner).get(name) is not original:
             raise Unknown(f"{owner.__name__}.{name} is not Starlette's")
-    kind = type(middleware)
+    describe = _DESCRIPTIONS.get(type(middleware))
+    if describe is None:
+        raise Unknown("it runs as it is, around compiled routes")
     try:
-        if kind is CORSMiddleware:
-            return _cors_stage(middleware)
-        if kind is GZipMiddleware:
-            return _gzip_stage(middleware)
-        if kind is TrustedHostMiddleware:
-            return _host_stage(middleware)
+        return *describe(middleware), answer_of(middleware)
     except (AttributeError, TypeError, UnicodeEncodeError) as error:
         raise Unknown(f"its configuration is not as expected: {error}") from None
-    raise Unknown("it runs as it is, around compiled routes")
 
 
 def stage_guards(middleware: Any) -> list[tuple[dict[str, Any], str, Any]]:
