@@ -107,6 +107,12 @@ int hfa_asgi_websocket_take(struct hfa_asgi_call *call, enum hfa_message_kind ki
                             PyObject **result);
 /* Sends a str or bytes object, of that exact type. 2: not in this state; send the message. */
 int hfa_asgi_websocket_put(struct hfa_asgi_call *call, PyObject *data);
+/* Takes websocket.connect; false: that has been received already. */
+bool hfa_asgi_websocket_take_connect(struct hfa_asgi_call *call);
+/* Accept and close, with what the messages of these types hold: borrowed, and NULL for what one
+ * would not. Results as of hfa_asgi_websocket_put(), or 0: it has to wait. */
+int hfa_asgi_websocket_accept(struct hfa_asgi_call *call, PyObject *subprotocol, PyObject *headers);
+int hfa_asgi_websocket_close(struct hfa_asgi_call *call, PyObject *code, PyObject *reason);
 
 /* The application has returned, or raised (`exception`, borrowed). */
 void hfa_asgi_http_finish(struct hfa_asgi_call *call, PyObject *result, PyObject *exception);

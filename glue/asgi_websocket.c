@@ -159,18 +159,12 @@ static int log_handshake(struct hfa_asgi_call *call, const char *outcome)
 }
 
 /* The application's names in lower case, and its subprotocol, as fields of the 101. */
-static int accept_fields(struct hfa_asgi_call *call, PyObject *message, PyObject **list)
+static int accept_fields(PyObject *subprotocol, PyObject *headers, PyObject **list)
 {
-    const struct hfa_state *state = call->server->state;
-    PyObject *headers = hfa_asgi_message_item(message, state->str_headers, false);
-    PyObject *subprotocol = NULL;
     int result = -1;
 
-    if (headers == NULL && PyErr_Occurred())
-        return -1;
     *list = PyList_New(0);
     PyObject *given = headers == NULL ? PyList_New(0) : PySequence_List(headers);
-    Py_XDECREF(headers);
     if (*list == NULL || given == NULL)
         goto done;
     for (Py_ssize_t i = 0; i < PyList_Size(given); i++) {
@@ -190,7 +184,6 @@ static int accept_fields(struct hfa_asgi_call *call, PyObject *message, PyObject
         if (PyErr_Occurred())
             goto done;
     }
-    subprotocol = hfa_asgi_message_item(message, state->str_subprotocol, false);
     if (subprotocol != NULL && PyObject_IsTrue(subprotocol) > 0) {
         PyObject *item = NULL;
         PyObject *value = PyUnicode_AsEncodedString(subprotocol, "latin-1", NULL);
@@ -205,18 +198,18 @@ static int accept_fields(struct hfa_asgi_call *call, PyObject *message, PyObject
     result = PyErr_Occurred() ? -1 : 0;
 done:
     Py_XDECREF(given);
-    Py_XDECREF(subprotocol);
     if (result < 0)
         Py_CLEAR(*list);
     return result;
 }
 
-static int send_accept(struct hfa_asgi_call *call, PyObject *message)
+/* Both may be NULL: there is none. */
+static int accept_with(struct hfa_asgi_call *call, PyObject *subprotocol, PyObject *headers)
 {
     struct hfa_asgi_fields fields;
     PyObject *list = NULL;
 
-    if (log_handshake(call, "[accepted]") < 0 || accept_fields(call, message, &list) < 0)
+    if (log_handshake(call, "[accepted]") < 0 || accept_fields(subprotocol, headers, &list) < 0)
         return -1;
     int result = hfa_asgi_fields_read(&fields, list);
     Py_DECREF(list);
@@ -228,6 +221,19 @@ static int send_accept(struct hfa_asgi_call *call, PyObject *message)
         return -1;
     call->handshake_complete = status == HFA_OK;
     return 1;
+}
+
+static int send_accept(struct hfa_asgi_call *call, PyObject *message)
+{
+    const struct hfa_state *state = call->server->state;
+    PyObject *headers = hfa_asgi_message_item(message, state->str_headers, false);
+    PyObject *subprotocol =
+        PyErr_Occurred() ? NULL : hfa_asgi_message_item(message, state->str_subprotocol, false);
+
+    int result = PyErr_Occurred() ? -1 : accept_with(call, subprotocol, headers);
+    Py_XDECREF(subprotocol);
+    Py_XDECREF(headers);
+    return result;
 }
 
 /* Turns the handshake down with a whole response. */
@@ -505,23 +511,18 @@ int hfa_asgi_websocket_put(struct hfa_asgi_call *call, PyObject *data)
     return hfa_asgi_check(status) < 0 ? -1 : 1;
 }
 
-static int send_close(struct hfa_asgi_call *call, PyObject *message)
+/* `given_code` is an int, `given_reason` a str; NULL: 1000 and none. */
+static int close_with(struct hfa_asgi_call *call, PyObject *given_code, PyObject *given_reason)
 {
-    const struct hfa_state *state = call->server->state;
-    PyObject *code_item = hfa_asgi_message_item(message, state->str_code, false);
-    PyObject *reason = NULL;
     PyObject *encoded = NULL;
     int result = -1;
 
-    long code = code_item == NULL ? CODE_NORMAL : PyLong_AsLong(code_item);
-    Py_XDECREF(code_item);
+    long code = given_code == NULL ? CODE_NORMAL : PyLong_AsLong(given_code);
     if (PyErr_Occurred())
         return -1;
-    reason = hfa_asgi_message_item(message, state->str_reason, false);
-    if (reason == NULL && PyErr_Occurred())
-        return -1;
-    if (reason == NULL || PyObject_IsTrue(reason) == 0)
-        Py_XSETREF(reason, PyUnicode_FromStringAndSize(NULL, 0));
+    PyObject *reason = given_reason == NULL || PyObject_IsTrue(given_reason) == 0
+                           ? PyUnicode_FromStringAndSize(NULL, 0)
+                           : Py_NewRef(given_reason);
     if (reason == NULL || set_close_event(call, code, reason) < 0)
         goto done;
     encoded = PyUnicode_AsUTF8String(reason);
@@ -546,6 +547,19 @@ static int send_close(struct hfa_asgi_call *call, PyObject *message)
 done:
     Py_XDECREF(encoded);
     Py_XDECREF(reason);
+    return result;
+}
+
+static int send_close(struct hfa_asgi_call *call, PyObject *message)
+{
+    const struct hfa_state *state = call->server->state;
+    PyObject *code = hfa_asgi_message_item(message, state->str_code, false);
+    PyObject *reason =
+        PyErr_Occurred() ? NULL : hfa_asgi_message_item(message, state->str_reason, false);
+
+    int result = PyErr_Occurred() ? -1 : close_with(call, code, reason);
+    Py_XDECREF(reason);
+    Py_XDECREF(code);
     return result;
 }
 
@@ -580,6 +594,50 @@ static int send_when_open(struct hfa_asgi_call *call, PyObject *type, PyObject *
     return -1;
 }
 
+/* Nobody is there to send to. */
+static bool is_gone(const struct hfa_asgi_call *call)
+{
+    return call->exchange == NULL || call->is_given_up ||
+           (call->is_disconnected && call->exchange->stream == NULL);
+}
+
+bool hfa_asgi_websocket_take_connect(struct hfa_asgi_call *call)
+{
+    bool is_due = !call->connect_delivered;
+
+    call->connect_delivered = true;
+    return is_due;
+}
+
+int hfa_asgi_websocket_accept(struct hfa_asgi_call *call, PyObject *subprotocol, PyObject *headers)
+{
+    if (is_gone(call))
+        return raise_disconnected(call);
+    if (call->handshake_complete || call->denial != NULL)
+        return 2;
+    if (!is_writable(call))
+        return 0;
+    int result = accept_with(call, subprotocol, headers);
+    hfa_server_object_output(call->server, HFA_OUTPUT_NOW);
+    return result;
+}
+
+int hfa_asgi_websocket_close(struct hfa_asgi_call *call, PyObject *code, PyObject *reason)
+{
+    if (call->close_received)
+        return 1; /* no mistake, as in a message */
+    if (is_gone(call))
+        return raise_disconnected(call);
+    if (call->close_sent || call->denial != NULL)
+        return 2;
+    if (!is_writable(call))
+        return 0;
+    int result =
+        call->handshake_complete ? close_with(call, code, reason) : send_close_before_accept(call);
+    hfa_server_object_output(call->server, HFA_OUTPUT_NOW);
+    return result;
+}
+
 int hfa_asgi_websocket_send(struct hfa_asgi_call *call, PyObject *message)
 {
     const struct hfa_state *state = call->server->state;
@@ -594,8 +652,7 @@ int hfa_asgi_websocket_send(struct hfa_asgi_call *call, PyObject *message)
         Py_DECREF(type);
         return 1;
     }
-    if (call->exchange == NULL || call->is_given_up ||
-        (call->is_disconnected && call->exchange->stream == NULL)) {
+    if (is_gone(call)) {
         Py_DECREF(type);
         return raise_disconnected(call);
     }

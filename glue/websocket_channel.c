@@ -5,6 +5,7 @@
 #include "operation.h"
 #include "server_object.h"
 
+#define CODE_NORMAL   1000
 #define CODE_ABNORMAL 1006
 
 enum channel_method {
@@ -14,8 +15,12 @@ enum channel_method {
     METHOD_SEND_TEXT,
     METHOD_SEND_BYTES,
     METHOD_SEND_JSON,
+    METHOD_ACCEPT,
+    METHOD_CLOSE,
     METHOD_COUNT,
 };
+
+#define OPTION_COUNT 2 /* of accept() and of close() */
 
 struct hfa_websocket_channel {
     PyObject_HEAD struct hfa_asgi_call *call; /* owned */
@@ -24,7 +29,8 @@ struct hfa_websocket_channel {
     struct hfa_dict_watch unchanged;          /* `fields`, since it was last looked at */
     bool may_receive, may_send;               /* what was seen then */
     PyObject *receive, *send;                 /* owned: the call's, as they were given to it */
-    PyObject *connected, *disconnected;       /* owned: members of WebSocketState */
+    PyObject *connecting, *connected;         /* owned: members of WebSocketState */
+    PyObject *disconnected;                   /* owned: another */
     PyObject *disconnect;                     /* owned: WebSocketDisconnect */
     PyObject *json;                           /* owned: the module */
     PyObject *dumps_kwnames, *separators;     /* owned: json.dumps()' arguments */
@@ -33,7 +39,14 @@ struct hfa_websocket_channel {
 };
 
 static const char *const names[METHOD_COUNT] = {
-    "receive_text", "receive_bytes", "receive_json", "send_text", "send_bytes", "send_json",
+    "receive_text", "receive_bytes", "receive_json", "send_text",
+    "send_bytes",   "send_json",     "accept",       "close",
+};
+
+/* What accept() and close() may be given, in the order of their parameters. */
+static const char *const options[METHOD_COUNT][OPTION_COUNT] = {
+    [METHOD_ACCEPT] = {"subprotocol", "headers"},
+    [METHOD_CLOSE] = {"code", "reason"},
 };
 
 /* --- States ------------------------------------------------------------------------------------
@@ -93,12 +106,29 @@ static struct hfa_websocket_channel *channel_of(const struct hfa_operation *oper
     return (struct hfa_websocket_channel *)operation->owner;
 }
 
+static PyObject *option(const struct hfa_operation *operation, int index)
+{
+    return PyTuple_GET_ITEM(operation->argument, index); /* borrowed: the tuple is ours */
+}
+
+/* The same, as what is left out of a message. */
+static PyObject *option_or_null(const struct hfa_operation *operation, int index)
+{
+    PyObject *value = option(operation, index);
+
+    return value == Py_None ? NULL : value;
+}
+
 /* Leaves the operation to the class's coroutine function. */
 static int delegate(struct hfa_operation *operation, enum channel_method method)
 {
     struct hfa_websocket_channel *channel = channel_of(operation);
-    PyObject *coroutine = PyObject_CallFunctionObjArgs(
-        channel->originals[method], channel->websocket, operation->argument, NULL);
+    PyObject *function = channel->originals[method];
+    PyObject *coroutine =
+        options[method][0] != NULL
+            ? PyObject_CallFunctionObjArgs(function, channel->websocket, option(operation, 0),
+                                           option(operation, 1), NULL)
+            : PyObject_CallFunctionObjArgs(function, channel->websocket, operation->argument, NULL);
 
     if (coroutine == NULL)
         return -1;
@@ -182,10 +212,14 @@ static int raise_lost(struct hfa_websocket_channel *channel)
         hfa_raise_exception(cause);
         return -1;
     }
-    PyObject *exception =
-        set_field(channel, state->str_application_state, channel->disconnected) < 0
-            ? NULL
-            : PyObject_CallFunction(channel->disconnect, "i", CODE_ABNORMAL);
+    PyObject *exception = NULL;
+    PyObject *none = PyTuple_New(0);
+    PyObject *code = Py_BuildValue("{si}", "code", CODE_ABNORMAL);
+    if (none != NULL && code != NULL &&
+        set_field(channel, state->str_application_state, channel->disconnected) == 0)
+        exception = PyObject_Call(channel->disconnect, none, code);
+    Py_XDECREF(none);
+    Py_XDECREF(code);
     if (exception == NULL) {
         Py_DECREF(cause);
         return -1;
@@ -259,6 +293,123 @@ static int perform_send_json(struct hfa_operation *operation, PyObject **result)
     return send_data(operation, operation->argument, state->str_text, result);
 }
 
+/* The class's send() would hand a message on to the call's, and change application_state. */
+static bool is_in_state(const struct hfa_websocket_channel *channel, PyObject *application_state)
+{
+    const struct hfa_state *state = channel->call->server->state;
+
+    return channel->fields != NULL &&
+           field(channel, state->str_application_state) == application_state &&
+           field(channel, state->str__send) == channel->send &&
+           field(channel, state->str_send) == NULL;
+}
+
+/* accept() would find the client's part of the handshake, or has it behind itself. 1: it has; -1
+ * with an exception; 0: only the class's accept() can tell. */
+static int connect_client(struct hfa_websocket_channel *channel)
+{
+    const struct hfa_state *state = channel->call->server->state;
+    PyObject *client = field(channel, state->str_client_state);
+
+    if (client == channel->connected)
+        return 1;
+    if (client != channel->connecting || field(channel, state->str__receive) != channel->receive ||
+        field(channel, state->str_receive) != NULL ||
+        !hfa_asgi_websocket_take_connect(channel->call))
+        return 0;
+    return set_field(channel, state->str_client_state, channel->connected) < 0 ? -1 : 1;
+}
+
+static bool is_text_or_none(PyObject *value)
+{
+    return value == Py_None || PyUnicode_CheckExact(value);
+}
+
+/* Sends it as a message all the same: {type, and the operation's two options}. */
+static int send_with_options(struct hfa_operation *operation, PyObject *type,
+                             enum channel_method method, PyObject *second)
+{
+    PyObject *message = Py_BuildValue("{sOsOsO}", "type", type, options[method][0],
+                                      option(operation, 0), options[method][1], second);
+    int done = message == NULL ? -1 : hfa_asgi_websocket_send(operation->call, message);
+
+    Py_XDECREF(message);
+    return done;
+}
+
+static int perform_accept(struct hfa_operation *operation, PyObject **result)
+{
+    struct hfa_websocket_channel *channel = channel_of(operation);
+    const struct hfa_state *state = operation->call->server->state;
+    PyObject *headers = option(operation, 1);
+
+    if (!operation->has_begun) {
+        bool is_usual =
+            is_in_state(channel, channel->connecting) && is_text_or_none(option(operation, 0)) &&
+            (headers == Py_None || PyList_CheckExact(headers) || PyTuple_CheckExact(headers));
+        int is_connected = is_usual ? connect_client(channel) : 0;
+        if (is_connected <= 0)
+            return is_connected < 0 ? -1 : delegate(operation, METHOD_ACCEPT);
+        if (set_field(channel, state->str_application_state, channel->connected) < 0)
+            return -1;
+        operation->has_begun = true;
+    }
+    int done = hfa_asgi_websocket_accept(operation->call, option_or_null(operation, 0),
+                                         option_or_null(operation, 1));
+    if (done == 2) {
+        PyObject *list = headers == Py_None ? PyList_New(0) : Py_NewRef(headers);
+        done = list == NULL
+                   ? -1
+                   : send_with_options(operation, state->str_websocket_accept, METHOD_ACCEPT, list);
+        Py_XDECREF(list);
+    }
+    if (done == 1)
+        *result = Py_NewRef(Py_None);
+    return done;
+}
+
+/* Once begun. In the handshake the class's send() lets an error of the call's through. */
+static int close_channel(struct hfa_operation *operation, PyObject **result)
+{
+    const struct hfa_state *state = operation->call->server->state;
+    int done = hfa_asgi_websocket_close(operation->call, option(operation, 0),
+                                        option_or_null(operation, 1));
+
+    if (done == 2) {
+        PyObject *reason = option(operation, 1) == Py_None ? PyUnicode_FromStringAndSize(NULL, 0)
+                                                           : Py_NewRef(option(operation, 1));
+        done = reason == NULL
+                   ? -1
+                   : send_with_options(operation, state->str_websocket_close, METHOD_CLOSE, reason);
+        Py_XDECREF(reason);
+    }
+    if (done == 1)
+        *result = Py_NewRef(Py_None);
+    return done;
+}
+
+static const struct hfa_operation_kind close_in_handshake = {"WebSocket.close", close_channel};
+
+static int perform_close(struct hfa_operation *operation, PyObject **result)
+{
+    struct hfa_websocket_channel *channel = channel_of(operation);
+    const struct hfa_state *state = operation->call->server->state;
+
+    if (!operation->has_begun) {
+        bool is_open = is_in_state(channel, channel->connected);
+        if ((!is_open && !is_in_state(channel, channel->connecting)) ||
+            !PyLong_CheckExact(option(operation, 0)) || !is_text_or_none(option(operation, 1)))
+            return delegate(operation, METHOD_CLOSE);
+        if (set_field(channel, state->str_application_state, channel->disconnected) < 0)
+            return -1;
+        operation->has_begun = true;
+        if (!is_open)
+            operation->kind = &close_in_handshake;
+    }
+    int done = close_channel(operation, result);
+    return done < 0 && operation->kind != &close_in_handshake ? raise_lost(channel) : done;
+}
+
 static const struct hfa_operation_kind kinds[METHOD_COUNT] = {
     {"WebSocket.receive_text", perform_receive_text},
     {"WebSocket.receive_bytes", perform_receive_bytes},
@@ -266,6 +417,8 @@ static const struct hfa_operation_kind kinds[METHOD_COUNT] = {
     {"WebSocket.send_text", perform_send_text},
     {"WebSocket.send_bytes", perform_send_bytes},
     {"WebSocket.send_json", perform_send_json},
+    {"WebSocket.accept", perform_accept},
+    {"WebSocket.close", perform_close},
 };
 
 /* --- Methods -----------------------------------------------------------------------------------
@@ -289,16 +442,61 @@ static PyObject *call_original(struct hfa_websocket_channel *channel, enum chann
     return result;
 }
 
+/* The values of the two options, NULL where there is none. False: they are given as the class's
+ * function would not take them. */
+static bool read_options(const char *const *known, PyObject *const *args, Py_ssize_t count,
+                         PyObject *kwnames, PyObject **values)
+{
+    Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+
+    if (count > OPTION_COUNT)
+        return false;
+    for (Py_ssize_t i = 0; i < count; i++)
+        values[i] = args[i];
+    for (Py_ssize_t i = 0; i < named; i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i); /* borrowed */
+        int at = 0;
+        while (at < OPTION_COUNT && PyUnicode_CompareWithASCIIString(name, known[at]) != 0)
+            at++;
+        if (at == OPTION_COUNT || values[at] != NULL)
+            return false;
+        values[at] = args[count + i];
+    }
+    return true;
+}
+
+static PyObject *start_with_options(struct hfa_websocket_channel *channel,
+                                    enum channel_method method, PyObject *const *values)
+{
+    PyObject *first = values[0] != NULL        ? Py_NewRef(values[0])
+                      : method == METHOD_CLOSE ? PyLong_FromLong(CODE_NORMAL)
+                                               : Py_NewRef(Py_None);
+    PyObject *argument =
+        first == NULL ? NULL : PyTuple_Pack(2, first, values[1] == NULL ? Py_None : values[1]);
+    PyObject *operation = argument == NULL ? NULL
+                                           : hfa_operation_new(channel->call, &kinds[method],
+                                                               (PyObject *)channel, argument);
+
+    Py_XDECREF(first);
+    Py_XDECREF(argument);
+    return operation;
+}
+
 static PyObject *start(PyObject *self, enum channel_method method, PyObject *const *args,
                        Py_ssize_t count, PyObject *kwnames)
 {
     struct hfa_websocket_channel *channel = (struct hfa_websocket_channel *)self;
     Py_ssize_t expected = method >= METHOD_SEND_TEXT;
+    PyObject *values[OPTION_COUNT] = {NULL, NULL}; /* borrowed */
 
     if (channel->websocket == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the WebSocket's endpoint has returned");
         return NULL;
     }
+    if (options[method][0] != NULL)
+        return read_options(options[method], args, count, kwnames, values)
+                   ? start_with_options(channel, method, values)
+                   : call_original(channel, method, args, count, kwnames);
     if (count != expected || (kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0))
         return call_original(channel, method, args, count, kwnames);
     return hfa_operation_new(channel->call, &kinds[method], self, expected == 0 ? NULL : args[0]);
@@ -317,6 +515,8 @@ DEFINE_METHOD(method_receive_json, METHOD_RECEIVE_JSON)
 DEFINE_METHOD(method_send_text, METHOD_SEND_TEXT)
 DEFINE_METHOD(method_send_bytes, METHOD_SEND_BYTES)
 DEFINE_METHOD(method_send_json, METHOD_SEND_JSON)
+DEFINE_METHOD(method_accept, METHOD_ACCEPT)
+DEFINE_METHOD(method_close, METHOD_CLOSE)
 
 #define METHOD_DEF(name, function)                                                                 \
     {                                                                                              \
@@ -331,6 +531,8 @@ static PyMethodDef method_defs[METHOD_COUNT] = {
     METHOD_DEF("send_text", method_send_text),
     METHOD_DEF("send_bytes", method_send_bytes),
     METHOD_DEF("send_json", method_send_json),
+    METHOD_DEF("accept", method_accept),
+    METHOD_DEF("close", method_close),
 };
 
 /* --- The object --------------------------------------------------------------------------------
@@ -345,7 +547,8 @@ static bool take_part(PyObject *parts, const char *name, PyObject **part)
 static bool read_parts(struct hfa_websocket_channel *channel, PyObject *parts)
 {
     PyObject *originals = NULL;
-    bool good = take_part(parts, "connected", &channel->connected) &&
+    bool good = take_part(parts, "connecting", &channel->connecting) &&
+                take_part(parts, "connected", &channel->connected) &&
                 take_part(parts, "disconnected", &channel->disconnected) &&
                 take_part(parts, "disconnect", &channel->disconnect) &&
                 take_part(parts, "json", &channel->json) &&
@@ -363,11 +566,38 @@ static bool read_parts(struct hfa_websocket_channel *channel, PyObject *parts)
     return good;
 }
 
+/* Whether the class's functions are those that our methods stand for. -1 with an exception. */
+static int is_class_untouched(PyObject *websocket, PyObject *parts)
+{
+    PyObject *all = PyObject_GetAttrString(parts, "replaced");
+    PyObject *name, *function;
+    Py_ssize_t at = 0;
+    int is_untouched = all == NULL ? -1 : 1;
+
+    if (all != NULL && !PyDict_Check(all)) {
+        PyErr_SetString(PyExc_TypeError, "replaced has to be a dict of the class's functions");
+        is_untouched = -1;
+    }
+    while (is_untouched == 1 && PyDict_Next(all, &at, &name, &function)) {
+        PyObject *found = PyObject_GetAttr((PyObject *)Py_TYPE(websocket), name);
+        if (found == NULL)
+            is_untouched = -1;
+        else
+            is_untouched = found == function;
+        Py_XDECREF(found);
+    }
+    Py_XDECREF(all);
+    return is_untouched;
+}
+
 int hfa_websocket_channel_open(struct hfa_asgi_call *call, PyObject *websocket, PyObject *parts,
                                PyObject *receive_function, PyObject *send_function)
 {
     if (call->channel != NULL)
         hfa_websocket_channel_end(call->channel); /* the application is called a second time */
+    int is_untouched = is_class_untouched(websocket, parts);
+    if (is_untouched <= 0)
+        return is_untouched;
     struct hfa_websocket_channel *channel =
         PyObject_GC_New(struct hfa_websocket_channel, call->server->state->channel_type);
     if (channel == NULL)
@@ -432,6 +662,7 @@ static int channel_traverse(PyObject *self, visitproc visit, void *arg)
         return watched;
     Py_VISIT(channel->receive);
     Py_VISIT(channel->send);
+    Py_VISIT(channel->connecting);
     Py_VISIT(channel->connected);
     Py_VISIT(channel->disconnected);
     Py_VISIT(channel->disconnect);
@@ -466,6 +697,7 @@ static void channel_dealloc(PyObject *self)
     channel_clear(self);
     Py_CLEAR(channel->receive);
     Py_CLEAR(channel->send);
+    Py_CLEAR(channel->connecting);
     Py_CLEAR(channel->connected);
     Py_CLEAR(channel->disconnected);
     Py_CLEAR(channel->disconnect);

@@ -71,6 +71,192 @@ def test_iterators(conform):
     )
 
 
+class Text(str):
+    """A text, but none that is known to be nothing else."""
+
+
+WAYS_TO_ACCEPT: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "plain": ((), {}),
+    "subprotocol": (("chat",), {}),
+    "none": ((None, None), {}),
+    "empty": ((None, []), {}),
+    "headers": ((), {"headers": [(b"X-One", b"1"), (b"x-one", b"2")]}),
+    "tuple": ((), {"headers": ((b"x-one", b"1"),), "subprotocol": "chat"}),
+    "iterable": ((), {"headers": {(b"x-one", b"1"): None}}),
+    "subclass": ((Text("chat"),), {}),
+    "many": (("chat", [], 1), {}),
+    "unknown": ((), {"protocol": "chat"}),
+    "twice": (("chat",), {"subprotocol": "chat"}),
+}
+
+
+@pytest.mark.parametrize("first", ["nothing", "receive", "accept", "close"])
+def test_accept_in_each_state(conform, first):
+    """With all kinds of arguments; the coroutine does nothing before it is awaited."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.websocket("/{way}")
+        async def endpoint(websocket: WebSocket, way: str) -> None:
+            args, kwargs = WAYS_TO_ACCEPT[way]
+            match first:
+                case "receive":
+                    side.log(await websocket.receive())
+                case "accept":
+                    await tried(side, websocket, "accept")
+                case "close":
+                    await tried(side, websocket, "close", 1001)
+            try:
+                coroutine = websocket.accept(*args, **kwargs)
+            except TypeError as error:
+                side.log(str(error), states(websocket))
+            else:
+                side.log(states(websocket), asyncio.iscoroutine(coroutine))
+                coroutine.close()
+            await tried(side, websocket, "accept", *args, **kwargs)
+            await tried(side, websocket, "accept")
+            await tried(side, websocket, "send_text", "hello")
+            await tried(side, websocket, "close")
+
+        return app
+
+    refused = ("many", "unknown", "twice")
+    ways = WAYS_TO_ACCEPT if first in ("nothing", "receive") else ("plain", "headers", *refused)
+    offer = ("sec-websocket-protocol: chat",)
+    conform(make, *(socket(f"/{way}", closes=False, lines=offer) for way in ways))
+
+
+WAYS_TO_CLOSE: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "plain": ((), {}),
+    "code": ((4000,), {}),
+    "reason": ((4001, "d\u00e9j\u00e0 vu"), {}),
+    "named": ((), {"reason": "why", "code": 3000}),
+    "none": ((1000, None), {}),
+    "empty": ((1000, ""), {}),
+    "bool": ((True,), {}),
+    "text": (("1000",), {}),
+    "bytes": ((1000, b"why"), {}),
+    "reserved": ((1005,), {}),
+    "large": ((1 << 70,), {}),
+    "long": ((1000, "x" * 124), {}),
+    "many": ((1000, "why", 1), {}),
+    "unknown": ((), {"status": 1000}),
+}
+OUR_ERRORS = ("bool", "text", "bytes", "reserved", "large", "long")
+
+
+@pytest.mark.parametrize("first", ["nothing", "receive", "accept", "close"])
+def test_close_in_each_state(conform, first):
+    """With all kinds of arguments; what comes after it sees the same states."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.websocket("/{way}")
+        async def endpoint(websocket: WebSocket, way: str) -> None:
+            args, kwargs = WAYS_TO_CLOSE[way]
+            if first == "receive":
+                side.log(await websocket.receive())
+            elif first != "nothing":
+                await websocket.accept()
+            if first == "close":
+                await websocket.close()
+            await tried(side, websocket, "close", *args, **kwargs)
+            for name in ("close", "accept", "receive_text"):
+                await tried(side, websocket, name)
+            await tried(side, websocket, "send_text", "x")
+
+        return app
+
+    ways = [way for way in WAYS_TO_CLOSE if way not in OUR_ERRORS]
+    conform(make, *(socket(f"/{way}", closes=False) for way in ways))
+
+
+def test_what_replaces_accept_and_close_is_called(conform):
+    """On the object, in a subclass, and on the class once connections have been served."""
+
+    class Own(WebSocket):
+        async def close(self, code: int = 1000, reason: str | None = None) -> None:
+            await super().close(code + 3000, reason)
+
+    def make(side):
+        app = side.FastAPI()
+        original = WebSocket.accept
+
+        async def logged_accept(self: WebSocket, *args: Any, **kwargs: Any) -> None:
+            side.log("accept", states(self))
+            await original(self, *args, **kwargs)
+
+        @app.websocket("/{kind}")
+        async def endpoint(websocket: WebSocket, kind: str) -> None:
+            if kind == "send":
+                send = websocket.send
+
+                async def logged_send(message: Any) -> None:
+                    side.log(message)
+                    await send(message)
+
+                websocket.send = logged_send  # type: ignore[method-assign]
+            elif kind == "inner":
+                inner = websocket._receive
+
+                async def logged_receive() -> Any:
+                    message = await inner()
+                    side.log(message)
+                    return message
+
+                websocket._receive = logged_receive
+            await websocket.accept()
+            if kind == "subclass":
+                session = Own(websocket.scope, websocket._receive, websocket._send)
+                session.application_state = websocket.application_state
+                websocket = session
+            await websocket.send_text(kind)
+            await websocket.close(1001, kind)
+
+        @app.get("/patch")
+        def patch() -> None:
+            WebSocket.accept = logged_accept  # type: ignore[method-assign]
+
+        @app.get("/restore")
+        def restore() -> None:
+            WebSocket.accept = original  # type: ignore[method-assign]
+
+        return app
+
+    conform(
+        make,
+        *(socket(f"/{kind}", closes=False) for kind in ("none", "send", "inner", "subclass")),
+        get("/patch"),
+        socket("/patched", closes=False),
+        get("/restore"),
+        socket("/none", closes=False),
+    )
+
+
+def test_denial_responses(conform):
+    """Before the accept, and in the states in which there is none any more."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.websocket("/{when}")
+        async def endpoint(websocket: WebSocket, when: str) -> None:
+            response = JSONResponse({"no": when}, 418, {"x-why": "because"})
+            if when == "accepted":
+                await websocket.accept()
+            elif when == "closed":
+                await websocket.close()
+            await tried(side, websocket, "send_denial_response", response)
+            for name in ("accept", "close"):
+                await tried(side, websocket, name)
+
+        return app
+
+    conform(make, *(socket(f"/{when}", closes=False) for when in ("first", "accepted", "closed")))
+
+
 def test_what_replaces_receive_and_send_is_called(conform):
     """On the object itself, on the functions that it was made with, and in a subclass."""
 

@@ -740,3 +740,95 @@ def test_a_message_leaves_before_its_endpoint_goes_on(kind: str, together: bool)
 
     run(app, scenario, kind=kind)
     assert seen == [True]
+
+
+async def close_first(websocket: fastapi.WebSocket) -> None:
+    await websocket._send({"type": "websocket.close"})
+    await websocket.accept()
+
+
+async def accept_first(websocket: fastapi.WebSocket) -> None:
+    await websocket._receive()
+    await websocket._send({"type": "websocket.accept"})
+    await websocket.accept()
+
+
+async def close_twice(websocket: fastapi.WebSocket) -> None:
+    await websocket.accept()
+    await websocket._send({"type": "websocket.close"})
+    await websocket.close(1001, "again")
+
+
+async def deny_first(websocket: fastapi.WebSocket) -> None:
+    await websocket._send({"type": "websocket.http.response.start", "status": 401})
+    try:
+        await websocket.close(1001)
+    finally:
+        await websocket._send({"type": "websocket.http.response.body", "body": b"no"})
+
+
+async def close_what_is_closed(websocket: fastapi.WebSocket) -> None:
+    await websocket.accept()
+    with pytest.raises(fastapi.WebSocketDisconnect):
+        await websocket.receive_text()
+    await websocket.close(1001, "late")
+
+
+async def close_what_is_lost(websocket: fastapi.WebSocket) -> None:
+    await websocket.accept()
+    while (await websocket._receive())["type"] != "websocket.disconnect":
+        pass
+    await asyncio.sleep(0.01)
+    await websocket.close()
+
+
+def closing_with(code: Any, reason: Any = None) -> Callable[[fastapi.WebSocket], Any]:
+    async def close_in_an_unusual_way(websocket: fastapi.WebSocket) -> None:
+        await websocket.accept()
+        await websocket.close(code, reason)
+
+    return close_in_an_unusual_way
+
+
+@pytest.mark.parametrize("leaves", ["closes", "resets"])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        *(close_first, accept_first, close_twice, deny_first),
+        *(close_what_is_closed, close_what_is_lost),
+        *(closing_with(code) for code in (True, "1000", None, 1005, 99, 70_000, 1 << 70)),
+        *(closing_with(1000, reason) for reason in ("x" * 124, b"why", 5, "\ud800")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_accept_and_close_do_what_their_messages_would(steps: Any, leaves: str) -> None:
+    """The native methods against Starlette's own, which a `send` of the object's brings back."""
+    outcomes = []
+    for is_native in (True, False):
+        app = fastapi.FastAPI()
+        seen: list[Any] = []
+
+        @app.websocket("/")
+        async def endpoint(websocket: fastapi.WebSocket) -> None:
+            if not is_native:  # noqa: B023
+                websocket.send = websocket.send  # type: ignore[method-assign]
+            try:
+                await steps(websocket)
+            except Exception as error:
+                seen.append((type(error), str(error), type(error.__context__)))  # noqa: B023
+            seen.append((websocket.client_state, websocket.application_state))  # noqa: B023
+
+        async def scenario(running: Running) -> None:
+            async with running.connect() as client:
+                ws = WebSocket(client)
+                seen.append((await ws.open()).status)  # noqa: B023
+                if leaves == "closes":
+                    ws.close(1000)
+                    seen.append(await client.rest())  # noqa: B023
+                else:
+                    client.reset()
+            await running.idle()
+
+        run(app, scenario)
+        outcomes.append(seen)
+    assert outcomes[0] == outcomes[1]

@@ -55,8 +55,10 @@ class Channel:
 
     Attributes:
         functions: the methods that are done natively, in the core's order.
+        replaced: all functions of the class that these stand for, by name.
     """
 
+    connecting = WebSocketState.CONNECTING
     connected = WebSocketState.CONNECTED
     disconnected = WebSocketState.DISCONNECTED
     disconnect = WebSocketDisconnect
@@ -64,13 +66,15 @@ class Channel:
     dumps_kwnames = ("separators", "ensure_ascii")
     separators = (",", ":")
 
-    def __init__(self, functions: tuple[Any, ...]) -> None:
+    def __init__(self, functions: tuple[Any, ...], replaced: dict[str, Any]) -> None:
         self.functions = functions
+        self.replaced = replaced
 
 
 # What a native method does in the place of these.
 _NATIVE = (
     "receive_text", "receive_bytes", "receive_json", "send_text", "send_bytes", "send_json",
+    "accept", "close",
 )  # fmt: skip
 _REPLACED = (*_NATIVE, "receive", "send", "_raise_on_disconnect", "__getattribute__")
 _FILE = WebSocket.__init__.__code__.co_filename
@@ -91,4 +95,5 @@ def channel() -> Channel | None:
     """Return what native methods stand for; None if something has replaced one of those."""
     if not all(map(_is_starlettes, _REPLACED)):
         return None
-    return Channel(tuple(getattr(WebSocket, name) for name in _NATIVE))
+    functions = {name: getattr(WebSocket, name) for name in _REPLACED}
+    return Channel(tuple(functions[name] for name in _NATIVE), functions)
