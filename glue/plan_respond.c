@@ -30,24 +30,33 @@ static int write_shape(struct hfa_run *run)
     return status;
 }
 
+static PyObject *validate(struct hfa_run *run)
+{
+    return hfa_response_model_validate(run, run->result);
+}
+
+static int take_validated(struct hfa_run *run, PyObject *value)
+{
+    run->is_validated = true;
+    if (value == NULL)
+        return -1;
+    Py_SETREF(run->result, value);
+    return 0;
+}
+
 int hfa_run_validate_in_worker(struct hfa_run *run)
 {
     int fits = run->plan->response_shape == NULL ? 0 : write_shape(run);
 
     if (fits == 0)
-        return hfa_run_validate_result(run);
+        return take_validated(run, hfa_run_call_in_copy(run, validate));
     run->is_validated = fits > 0;
     return fits > 0 ? 0 : -1;
 }
 
 int hfa_run_validate_result(struct hfa_run *run)
 {
-    run->is_validated = true;
-    PyObject *value = hfa_response_model_validate(run, run->result);
-    if (value == NULL)
-        return -1;
-    Py_SETREF(run->result, value);
-    return 0;
+    return take_validated(run, validate(run));
 }
 
 /* --- Sending -----------------------------------------------------------------------------------

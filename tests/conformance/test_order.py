@@ -10,6 +10,7 @@ import anyio.to_thread
 import pytest
 from fastapi import BackgroundTasks, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, field_validator
 from starlette.background import BackgroundTask
 from starlette.background import BackgroundTasks as StarletteBackgroundTasks
 
@@ -56,6 +57,39 @@ def test_context_variables_from_dependency_to_endpoint(conform, first, second, e
         dependencies.append(Depends(setting(side, second, "second")))
         chosen = asynchronous if endpoint == "async" else sync
         app.get("/", dependencies=dependencies)(chosen)
+        return app
+
+    conform(make, get("/"), get("/"))
+
+
+@pytest.mark.parametrize("endpoint", KINDS)
+def test_context_variables_in_validators_of_the_response_model(conform, endpoint):
+    """G93: validation in a thread sees what the dependencies set, not what the endpoint did."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        class Item(BaseModel):
+            name: str
+
+            @field_validator("name")
+            @classmethod
+            def check(cls, name):
+                side.log("validator", VARIABLE.get(), side.thread())
+                VARIABLE.set("by the validator")
+                return name
+
+        async def asynchronous():
+            VARIABLE.set("by the endpoint")
+            return {"name": "n"}
+
+        def sync():
+            VARIABLE.set("by the endpoint")
+            return {"name": "n"}
+
+        dependencies = [Depends(setting(side, "async", "by the dependency"))]
+        chosen = asynchronous if endpoint == "async" else sync
+        app.get("/", response_model=Item, dependencies=dependencies)(chosen)
         return app
 
     conform(make, get("/"), get("/"))

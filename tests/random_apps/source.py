@@ -85,8 +85,10 @@ def shown(value):
         return f"{value.scopes} {value.scope_str}"
     if isinstance(value, UploadFile):
         return f"{value.filename} {value.content_type} {value.size} {value.file.read()}"
-    if isinstance(value, list) and value and isinstance(value[0], UploadFile):
-        return str([shown(one) for one in value])
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {shown(one)}" for key, one in value.items()) + "}"
+    if type(value) in (list, tuple):
+        return f"{type(value).__name__} of [" + ", ".join(map(shown, value)) + "]"
     if isinstance(value, BackgroundTasks):
         return f"{len(value.tasks)} tasks"
     return repr(value)
