@@ -612,7 +612,10 @@ def passing_middleware(side, name):
     return Passing
 
 
-@pytest.mark.parametrize("order", ["BP", "BPB", "BBP", "PB", "BPBP", "BPPB"])
+@pytest.mark.parametrize(
+    "order",
+    ["BP", "BPB", "BBP", "PB", "BPBP", "BPPB", "BN", "BNB", "BBNB", "BNBNB", "BNBB", "BNBBB"],
+)
 def test_pure_middleware_inside_of_a_base_middleware_goes_on_once_the_response_is_sent(
     conform, order
 ):
@@ -622,8 +625,9 @@ def test_pure_middleware_inside_of_a_base_middleware_goes_on_once_the_response_i
         app = small(side)
         kinds = []
         for number, kind in enumerate(order):
-            if kind == "P":
-                kinds.append(Middleware(passing_middleware(side, f"pure {number}")))
+            if kind != "B":
+                pure = passing_middleware if kind == "P" else noting_middleware
+                kinds.append(Middleware(pure(side, f"pure {number}")))
                 continue
 
             async def dispatch(request, call_next, number=number):

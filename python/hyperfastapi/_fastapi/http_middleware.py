@@ -152,6 +152,12 @@ def _can_pass(scope: Scope) -> bool:
     return task is not None and scope_of(task) is None
 
 
+def _is_alone() -> bool:
+    """Tell whether the server itself runs this task: no middleware further out waits for it."""
+    task = asyncio.current_task()
+    return task is not None and not hasattr(task.get_coro(), "cr_frame")
+
+
 async def call_middleware(
     middleware: BaseHTTPMiddleware, scope: Scope, receive: Receive, send: Send
 ) -> None:
@@ -242,6 +248,7 @@ class Passage:
         "is_open",
         "is_raised",
         "is_read_quickly",
+        "is_relayed",
         "is_sent",
         "iterator",
         "middleware",
@@ -305,6 +312,7 @@ class Passage:
         self.status = status
         self.headers = headers
         self.body = body
+        self.is_relayed = isinstance(sender, BaseHTTPMiddleware)
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
         return True
@@ -616,8 +624,14 @@ class Passage:
                     "headers": response.raw_headers,
                 }
             )
+            # Starlette's stream gives the loop a turn before each message that is taken from it.
+            takes_turns = not _is_alone()
+            if takes_turns:
+                await asyncio.sleep(0)
             if self.body:
                 await send({"type": "http.response.body", "body": self.body, "more_body": True})
+                if takes_turns and self.is_relayed:
+                    await asyncio.sleep(0)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         if background:
             await background()
