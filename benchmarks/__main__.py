@@ -85,7 +85,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIRECTORY",
         help="C programs built before by meson (default: build them in build/bench)",
     )
-    add("--docs", action="store_true", help="write docs/benchmarks.md and its chart, too")
+    add(
+        "--docs",
+        action="store_true",
+        help="write the pages in docs/ that the figures are for, and their charts, too",
+    )
     add(
         "--from",
         dest="saved",

@@ -15,6 +15,8 @@ from benchmarks.applications.rows import rows
 
 FLOOR = "floor"
 BASELINE = "uvicorn"
+LISTENER = "picows"
+"""What WebSockets are compared with beside these."""
 
 
 class Kind(Enum):
@@ -140,6 +142,11 @@ class Scenario:
     pinned: bool = True
     rounds: int | None = None
     beside: Beside | None = None
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether its requests are messages of WebSockets."""
+        return any(application(name).kind is Kind.WEBSOCKET for name in self.applications)
 
 
 CONSTANT_BODY = '{"hello":"world"}'
@@ -295,9 +302,10 @@ _UVLOOP = ("--loop", "uvloop", "--http", "httptools")
 CONTENDERS = (
     Contender(
         FLOOR,
-        "a bare epoll loop that sends canned bytes (benchmarks/floor.c)",
+        "a bare epoll loop that sends canned bytes, or the same ones back (benchmarks/floor.c)",
         ("{build}/benchmarks/hfa-floor", "{port}"),
         answer=CONSTANT_BODY,
+        kinds=EVERY_KIND,
     ),
     Contender(
         "constant",
@@ -353,7 +361,7 @@ CONTENDERS = (
         kinds=frozenset({Kind.WEBSOCKET}),
     ),
     Contender(
-        "picows",
+        LISTENER,
         "a bare listener of picows on uvloop, without a framework",
         ("{python}", "-m", "benchmarks.applications.picows_echo", "{port}"),
         modules=("picows", "uvloop"),

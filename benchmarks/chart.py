@@ -1,5 +1,7 @@
 """Draws a run as an SVG picture: server CPU time a request, a panel for each load and application.
 
+WebSockets, whose requests are messages, have a picture of their own.
+
 The picture is plain text with an element a line and rounded numbers, so that versions of it can be
 compared.
 """
@@ -26,16 +28,18 @@ COLOURS = {
     "uvicorn": "#c06c2b",
     "uvicorn-asyncio": "#d9a066",
     "granian": "#6a5acd",
+    "uvicorn-wsproto": "#d9a066",
+    "picows": "#6a5acd",
 }
 OTHER_COLOUR = "#555555"
 
 
-def _panels(run: Run) -> list[tuple[str, list[Cell]]]:
+def _panels(run: Run, is_websocket: bool) -> list[tuple[str, list[Cell]]]:
     """Return title and cells of each panel; loads whose figure is not CPU time have none."""
     panels = []
     for name in run.scenarios():
         about = scenario(name)
-        if about.beside is not None:
+        if about.beside is not None or about.is_websocket is not is_websocket:
             continue
         cells = run.of_scenario(name)
         for app in dict.fromkeys(cell.application for cell in cells):
@@ -63,11 +67,17 @@ def _bar(cell: Cell, top: int, scale: float) -> list[str]:
     ]
 
 
-def draw(run: Run) -> str:
-    """Return the picture. Bars are medians, lines over them reach from the least to the most."""
+def draw(run: Run, is_websocket: bool = False) -> str:
+    """Return the picture. Bars are medians, lines over them reach from the least to the most.
+
+    Args:
+        run: the figures.
+        is_websocket: draw the WebSockets of the run, instead of all else.
+    """
+    what = f"Server CPU time for each {'message' if is_websocket else 'request'}"
     body: list[str] = []
     top = 56
-    for title, cells in _panels(run):
+    for title, cells in _panels(run, is_websocket):
         known = [value.most for cell in cells if (value := cell.of("cpu_us")) is not None]
         scale = (WIDTH - LABEL - RIGHT) / max(known, default=1.0)
         body.append(f'<text x="0" y="{top + 16}" class="title">{escape(title)}</text>')
@@ -79,7 +89,7 @@ def draw(run: Run) -> str:
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-12 0 {WIDTH + 24} {top}" '
         f'width="{WIDTH + 24}" height="{top}" role="img">',
-        "<title>Server CPU time for each request</title>",
+        f"<title>{what}</title>",
         "<style>",
         "text { font: 13px sans-serif; fill: #222222; }",
         ".heading { font-size: 17px; font-weight: bold; }",
@@ -89,7 +99,7 @@ def draw(run: Run) -> str:
         ".range { stroke: #222222; stroke-width: 1.5; }",
         "</style>",
         f'<rect x="-12" y="0" width="{WIDTH + 24}" height="{top}" fill="#ffffff"/>',
-        '<text x="0" y="22" class="heading">Server CPU time for each request, microseconds</text>',
+        f'<text x="0" y="22" class="heading">{what}, microseconds</text>',
         '<text x="0" y="42">Shorter is better. Median of all rounds; the line over a bar is its'
         " range.</text>",
     ]

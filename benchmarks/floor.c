@@ -1,11 +1,15 @@
-/* The physical floor of a benchmark round: a bare epoll loop with no HTTP to speak of.
+/* The physical floor of a benchmark round: a bare epoll loop with no HTTP or WebSocket to speak of.
  *
  *     hfa-floor PORT
  *
  * Accepts on 127.0.0.1:PORT, counts requests by their empty line (so a request must have no body),
  * and answers each with the same canned bytes, as large as an answer of the real contenders. All
  * requests of one recv() are answered by one send(). What a server costs above this is its own
- * doing: parsing, routing, building an answer. Ends on a signal; prints nothing but errors.
+ * doing: parsing, routing, building an answer.
+ *
+ * A client that asks for a WebSocket (by the key of RFC 6455 1.3, whose answer is canned, too) has
+ * its frames sent back; one that does not take them is dropped. Ends on a signal; prints nothing
+ * but errors.
  */
 #define _GNU_SOURCE /* accept4 */
 #include <errno.h>
@@ -20,6 +24,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "frame_echo.h"
+
+static const char upgrade[] = "HTTP/1.1 101 Switching Protocols\r\n"
+                              "upgrade: websocket\r\n"
+                              "connection: Upgrade\r\n"
+                              "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+                              "\r\n";
 
 static const char canned[] = "HTTP/1.1 200 OK\r\n"
                              "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
@@ -43,12 +55,16 @@ struct hfa_floor_conn {
     uint32_t offset;    /* how far into the canned answer the next byte to send is */
     uint8_t matched;    /* bytes of "\r\n\r\n" seen at the end of the last read */
     bool wait_writable; /* EPOLLOUT is being waited for, and reading is paused */
+    bool has_spoken;
+    bool is_websocket;
+    struct hfa_frame_echo frames;
 };
 
 static struct hfa_floor_conn *conns;
 static size_t conn_limit;
 static char answers[CANNED_LENGTH * CANNED_COPIES];
 static char input[RECEIVE_SIZE];
+static char echoed[RECEIVE_SIZE + HFA_FRAME_ECHO_HEAD_MAX];
 
 static void fail(const char *what)
 {
@@ -166,6 +182,11 @@ static bool flush(int epoll, int fd)
     return true;
 }
 
+static bool send_at_once(int fd, const char *data, size_t length)
+{
+    return length == 0 || send(fd, data, length, MSG_NOSIGNAL) == (ssize_t)length;
+}
+
 static bool serve(int epoll, int fd)
 {
     struct hfa_floor_conn *conn = &conns[fd];
@@ -174,6 +195,16 @@ static bool serve(int epoll, int fd)
         ssize_t got = recv(fd, input, sizeof(input), 0);
         if (got <= 0) {
             return got < 0 && (errno == EAGAIN || errno == EINTR);
+        }
+        if (conn->is_websocket) {
+            return send_at_once(fd, echoed,
+                                hfa_frame_echo(&conn->frames, input, (size_t)got, echoed));
+        }
+        bool is_first = !conn->has_spoken;
+        conn->has_spoken = true;
+        if (is_first && memmem(input, (size_t)got, "sec-websocket-key:", 18) != NULL) {
+            conn->is_websocket = true;
+            return send_at_once(fd, upgrade, sizeof(upgrade) - 1);
         }
         conn->unsent += CANNED_LENGTH * count_requests(input, (size_t)got, &conn->matched);
     }

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalogue import BASELINE, CONTENDERS, FLOOR, PINNED, SCENARIOS
+from benchmarks.catalogue import BASELINE, CONTENDERS, FLOOR, LISTENER, PINNED, SCENARIOS
 from benchmarks.load_client import BesideMeasurement, Measurement
 
 
@@ -126,15 +126,15 @@ class Run:
             ),
         )
 
-    def ratio(self, cell: Cell, reference: Cell | None) -> Spread | None:
-        """Return CPU time a request as a ratio to another cell's in the same rounds."""
+    def ratio(self, cell: Cell, reference: Cell | None, quantity: str = "cpu_us") -> Spread | None:
+        """Return CPU time a request, or another figure, as a ratio to another cell's, by rounds."""
         if reference is None:
             return None
         theirs = reference.good()
         return spread(
-            entry.cpu_us / theirs[number].cpu_us
+            getattr(entry, quantity) / getattr(theirs[number], quantity)
             for number, entry in cell.good().items()
-            if number in theirs and theirs[number].cpu_us > 0
+            if number in theirs and getattr(theirs[number], quantity) > 0
         )
 
     def to_floor(self, cell: Cell) -> Spread | None:
@@ -144,6 +144,11 @@ class Run:
     def to_baseline(self, cell: Cell) -> Spread | None:
         """Return the ratio of CPU time a request to uvicorn's with the same application."""
         return self.ratio(cell, self.cell(cell.scenario, cell.application, BASELINE))
+
+    def to_listener(self, cell: Cell, quantity: str = "cpu_us") -> Spread | None:
+        """Return the ratio of a figure to that of a bare listener of the same WebSockets."""
+        listener = self.cell(cell.scenario, cell.application, LISTENER)
+        return self.ratio(cell, listener, quantity)
 
     def to_pinned(self, cell: Cell) -> Spread | None:
         """Return the ratio of CPU time a request to the median where all is pinned.
@@ -163,6 +168,7 @@ class Run:
                     "requests_per_second": cell.of("requests_per_second"),
                     "p50_us": cell.of("p50_us"),
                     "p99_us": cell.of("p99_us"),
+                    "max_us": cell.of("max_us"),
                     "cpu_us": cell.of("cpu_us"),
                     "cpu_to_floor": self.to_floor(cell),
                     "cpu_to_uvicorn": self.to_baseline(cell),

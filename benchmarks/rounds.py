@@ -11,6 +11,7 @@ from benchmarks.catalogue import (
     BASELINE,
     CONTENDERS,
     FLOOR,
+    LISTENER,
     SCENARIOS,
     Application,
     Contender,
@@ -104,7 +105,10 @@ def plans(scenario: Scenario, only: tuple[str, ...]) -> list[Plan]:
         plan
         for plan in every
         if plan in wanted
-        or (plan.contender.name in (FLOOR, BASELINE) and plan.application.name in applications)
+        or (
+            plan.contender.name in (FLOOR, BASELINE, LISTENER)
+            and plan.application.name in applications
+        )
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from benchmarks.catalogue import BASELINE, FLOOR, SCENARIOS, Scenario
+from benchmarks.catalogue import BASELINE, FLOOR, LISTENER, SCENARIOS, Scenario
 from benchmarks.results import Cell, Run, Spread
 
 NONE = "-"
@@ -53,13 +53,17 @@ def scenario(name: str) -> Scenario:
 def rows(run: Run, name: str) -> list[list[str]]:
     """Return the table of a scenario as text: a heading, then a row for each cell."""
     about = scenario(name)
+    unit = "message" if about.is_websocket else "request"
     columns: list[tuple[str, Callable[[Cell], str]]] = [
         ("application", lambda cell: cell.application),
         ("contender", lambda cell: cell.contender),
-        ("requests/s", lambda cell: _range(cell.of("requests_per_second"))),
+        (f"{unit}s/s", lambda cell: _range(cell.of("requests_per_second"))),
         ("p50 us", lambda cell: _median(cell.of("p50_us"))),
         ("p99 us", lambda cell: _range(cell.of("p99_us"))),
     ]
+    if about.is_websocket:
+        columns.append(("max us", lambda cell: _range(cell.of("max_us"))))
+        columns.append((f"p50 / {LISTENER}", lambda cell: _range(run.to_listener(cell, "p50_us"))))
     beside = about.beside
     if beside is not None:
         columns.append(("of its rate alone", lambda cell: _percent(cell.of("kept"))))
@@ -72,9 +76,11 @@ def rows(run: Run, name: str) -> list[list[str]]:
             )
         )
     else:
-        columns.append(("CPU us/request", lambda cell: _range(cell.of("cpu_us"))))
+        columns.append((f"CPU us/{unit}", lambda cell: _range(cell.of("cpu_us"))))
         columns.append((f"CPU / {FLOOR}", lambda cell: _range(run.to_floor(cell))))
         columns.append((f"CPU / {BASELINE}", lambda cell: _range(run.to_baseline(cell))))
+    if about.is_websocket:
+        columns.append((f"CPU / {LISTENER}", lambda cell: _range(run.to_listener(cell))))
     if not about.pinned:
         columns.append(("CPU / pinned", lambda cell: _range(run.to_pinned(cell))))
     if about.rate:

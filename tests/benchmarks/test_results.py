@@ -120,6 +120,35 @@ def test_page_states_machine_versions_and_settings(run: Run, tmp_path: Path) -> 
     assert written[1].read_text() == draw(run)
 
 
+def test_websockets_have_a_page_and_a_chart_of_their_own(run: Run, tmp_path: Path) -> None:
+    latest = replace(ONE, p50_us=15.0)
+    run.cells += [
+        Cell("ws1", "echo-64", "hyperfastapi", [ONE, latest, ONE]),
+        Cell("ws1", "echo-64", "picows", with_cpu(4, 2, 8)),
+    ]
+    heading, ours, _ = table.rows(run, "ws1")
+    shown = dict(zip(heading, ours, strict=True))
+    assert shown["messages/s"] == "1,000" and shown["max us"] == "40.0"
+    assert shown["CPU / picows"] == "2.00 (1.00 to 4.00)"
+    assert shown["p50 / picows"] == "1.00 (1.00 to 1.50)"
+
+    names = [path.name for path in documentation.write(run, tmp_path)]
+    assert names == [
+        *("benchmarks.md", "benchmarks.svg"),
+        *("benchmarks-websockets.md", "benchmarks-websockets.svg"),
+    ]
+    pages = [(tmp_path / name).read_text() for name in names]
+    assert ["picows" in page for page in pages] == [False, False, True, True]
+    assert ["granian" in page for page in pages] == [True, True, False, False]
+
+
+def test_a_run_leaves_pages_alone_that_it_has_no_figures_for(tmp_path: Path) -> None:
+    messages = Run({}, {}, {}, [Cell("ws64", "echo-64", "picows", [ONE])])
+    assert {path.stem for path in documentation.write(messages, tmp_path)} == {
+        "benchmarks-websockets"
+    }
+
+
 def cells(*only: str) -> list[str]:
     """Return the names of the cells that are selected."""
     return [
@@ -134,6 +163,12 @@ def test_selection_keeps_what_ratios_refer_to() -> None:
         "c64/bare/floor",
         "c64/bare/uvicorn",
         "c64/bare/granian",
+    ]
+
+
+def test_websockets_are_compared_with_a_bare_listener_as_well() -> None:
+    assert cells("ws1/echo-64/hyperfastapi") == [
+        f"ws1/echo-64/{name}" for name in ("floor", "hyperfastapi", "uvicorn", "picows")
     ]
 
 
