@@ -76,6 +76,7 @@ struct hfa_run;
     X(form_charset)                                                                                \
     X(form_limits)                                                                                 \
     X(spooled_file)                                                                                \
+    X(fill_file)                                                                                   \
     X(make_upload)                                                                                 \
     X(is_empty_file)                                                                               \
     X(make_form)                                                                                   \

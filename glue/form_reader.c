@@ -4,6 +4,12 @@
 #include "header_options.h"
 #include "query_text.h"
 
+/* A file in memory gets room for what was announced, but at most for this many times what is there,
+ * and from a size on for as much again: it is rarely moved, and announcing a body gets nobody much
+ * memory. */
+#define CONTENT_GROWTH ((size_t)15)
+#define CONTENT_STEP   ((size_t)1 << 20)
+
 /* What is wrong with a form; the numbers are those of the hook `form_error`. */
 enum fault {
     FAULT_TOO_MANY_FIELDS,
@@ -142,6 +148,8 @@ static void clear_part(struct hfa_form_reader *reader)
     Py_CLEAR(reader->part_write);
     Py_CLEAR(reader->part_filename);
     Py_CLEAR(reader->part_headers);
+    Py_CLEAR(reader->content);
+    reader->content_length = 0;
     reader->text_length = 0;
     reader->header_count = 0;
     reader->part_size = 0;
@@ -261,28 +269,47 @@ static int defer(struct hfa_form_reader *reader, PyObject *callable, PyObject *a
     return status;
 }
 
-/* The file must keep no view of memory that goes on to other requests. */
-static int write_view(struct hfa_form_reader *reader, struct hfa_bytes data)
+/* Room for `size` more bytes of the file that stays in memory, and for what may follow them. */
+static int reserve_content(struct hfa_form_reader *reader, size_t size)
 {
-    PyObject *view =
-        PyMemoryView_FromMemory((char *)data.data, (Py_ssize_t)data.length, PyBUF_READ);
-    PyObject *written = view == NULL ? NULL : PyObject_CallOneArg(reader->part_write, view);
+    size_t needed = reader->content_length + size;
 
-    if (view != NULL) {
-        PyObject *exception = hfa_take_exception();
-        PyObject *released = PyObject_CallMethod(view, "release", NULL);
-        int status = released == NULL ? -1 : 0;
-        Py_XDECREF(released);
-        Py_DECREF(view);
-        if (exception != NULL) {
-            PyErr_Clear();
-            hfa_raise_exception(exception);
-        } else if (status < 0) {
-            Py_CLEAR(written);
-        }
-    }
-    Py_XDECREF(written);
-    return written == NULL ? -1 : 0;
+    if (reader->content != NULL && needed <= (size_t)PyBytes_GET_SIZE(reader->content))
+        return 0;
+    size_t more = needed < CONTENT_STEP / CONTENT_GROWTH ? CONTENT_GROWTH * needed
+                  : needed < CONTENT_STEP                ? CONTENT_STEP
+                                                         : needed;
+    if (reader->body_left < more)
+        more = (size_t)reader->body_left;
+    size_t capacity = needed + more;
+    if (reader->spool_max_size != 0 && capacity > (size_t)reader->spool_max_size)
+        capacity = (size_t)reader->spool_max_size;
+    if (reader->content != NULL)
+        return _PyBytes_Resize(&reader->content, (Py_ssize_t)capacity);
+    reader->content = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)capacity);
+    return reader->content == NULL ? -1 : 0;
+}
+
+/* Nobody else has the bytes object yet. */
+static int keep_content(struct hfa_form_reader *reader, struct hfa_bytes data)
+{
+    if (reserve_content(reader, data.length) < 0)
+        return -1;
+    memcpy(PyBytes_AS_STRING(reader->content) + reader->content_length, data.data, data.length);
+    reader->content_length += data.length;
+    return 0;
+}
+
+/* What was kept, without the room behind it. A new reference. */
+static PyObject *take_content(struct hfa_form_reader *reader)
+{
+    PyObject *content = reader->content;
+
+    reader->content = NULL;
+    if (_PyBytes_Resize(&content, (Py_ssize_t)reader->content_length) < 0)
+        return NULL;
+    reader->content_length = 0;
+    return content;
 }
 
 static int take_data(struct hfa_form_reader *reader, struct hfa_bytes data)
@@ -293,28 +320,30 @@ static int take_data(struct hfa_form_reader *reader, struct hfa_bytes data)
             return fail(reader, FAULT_PART_TOO_LONG);
         return keep_text(reader, data);
     }
-    if (reader->spool_max_size != 0 && (Py_ssize_t)reader->part_size > reader->spool_max_size)
-        reader->is_rolled = true;
-    if (!reader->is_rolled)
-        return write_view(reader, data);
+    if (reader->spool_max_size == 0 || (Py_ssize_t)reader->part_size <= reader->spool_max_size)
+        return keep_content(reader, data);
+    reader->is_rolled = true;
+    if (reader->content != NULL && defer(reader, reader->part_write, take_content(reader)) < 0)
+        return -1;
     return defer(reader, reader->part_write,
                  PyBytes_FromStringAndSize(data.data, (Py_ssize_t)data.length));
 }
 
-static int rewind_file(struct hfa_form_reader *reader)
+/* Has a file that stays in memory its content, and another rewound. */
+static int complete_file(struct hfa_form_reader *reader)
 {
-    PyObject *seek = PyObject_GetAttrString(reader->part_file, "seek");
-    PyObject *zero = PyLong_FromLong(0);
-    int status = -1;
-
-    if (seek != NULL && zero != NULL && reader->is_rolled) {
-        status = defer(reader, seek, Py_NewRef(zero));
-    } else if (seek != NULL && zero != NULL) {
-        PyObject *position = PyObject_CallOneArg(seek, zero);
-        status = position == NULL ? -1 : 0;
-        Py_XDECREF(position);
+    if (!reader->is_rolled) {
+        PyObject *content = reader->content == NULL ? NULL : take_content(reader);
+        if (content == NULL)
+            return PyErr_Occurred() ? -1 : 0;
+        PyObject *filled = PyObject_CallFunctionObjArgs(reader->application->hooks.fill_file,
+                                                        reader->part_file, content, NULL);
+        Py_DECREF(content);
+        Py_XDECREF(filled);
+        return filled == NULL ? -1 : 0;
     }
-    Py_XDECREF(zero);
+    PyObject *seek = PyObject_GetAttrString(reader->part_file, "seek");
+    int status = seek == NULL ? -1 : defer(reader, seek, PyLong_FromLong(0));
     Py_XDECREF(seek);
     return status;
 }
@@ -335,7 +364,7 @@ static int end_part(struct hfa_form_reader *reader)
 {
     PyObject *value;
 
-    if (reader->part_file != NULL && rewind_file(reader) < 0)
+    if (reader->part_file != NULL && complete_file(reader) < 0)
         return -1;
     if (reader->part_file != NULL)
         value = make_upload(reader);
@@ -472,6 +501,7 @@ struct hfa_form_reader *hfa_form_reader_new(struct hfa_application *application,
     reader->kind = kind;
     reader->limits = Py_NewRef(rules->limits);
     reader->spool_max_size = rules->spool_max_size;
+    reader->body_left = rules->body_length;
     reader->parser.urlencoded = (struct hfa_urlencoded){0};
     reader->items = PyList_New(0);
     reader->files = PyList_New(0);
@@ -522,6 +552,8 @@ int hfa_form_reader_feed(struct hfa_form_reader *reader, struct hfa_bytes piece)
 {
     if (check_open(reader) < 0)
         return -1;
+    if (reader->body_left != HFA_LENGTH_UNKNOWN)
+        reader->body_left -= piece.length < reader->body_left ? piece.length : reader->body_left;
     int status = reader->kind == HFA_FORM_MULTIPART ? feed_multipart(reader, piece)
                                                     : feed_urlencoded(reader, piece);
     if (status < 0)

@@ -1,9 +1,10 @@
 /* A form on its way in: from the bytes of a body, as they come, to what Starlette's FormData holds:
  * (name, value) pairs of str and UploadFile.
  *
- * Files are SpooledTemporaryFile objects, as Starlette makes them. What stays in memory is written
- * at once; what goes to disk waits in `pending` for hfa_form_reader_write(), which may block and is
- * for worker threads: a file that has rolled over, and the piece that makes it do so.
+ * Files are SpooledTemporaryFile objects, as Starlette makes them. What stays in memory collects in
+ * one bytes object that becomes the file's content; what goes to disk waits in `pending` for
+ * hfa_form_reader_write(), which may block and is for worker threads: a file that has rolled over,
+ * and the piece that makes it do so.
  *
  * Limits and texts of errors are Starlette's; the exceptions are made by FastAPI's side (the hooks
  * of application.h). After an error the files are closed.
@@ -29,6 +30,7 @@ enum hfa_form_kind {
 struct hfa_form_rules {
     PyObject *limits;          /* (max_files, max_fields, max_part_size) of the request, borrowed */
     Py_ssize_t spool_max_size; /* 0: nothing goes to disk */
+    uint64_t body_length;      /* as announced, or HFA_LENGTH_UNKNOWN */
 };
 
 struct hfa_form_reader {
@@ -41,6 +43,7 @@ struct hfa_form_reader {
     enum hfa_form_kind kind;
     size_t max_files, max_fields, max_part_size;
     Py_ssize_t spool_max_size;
+    uint64_t body_left; /* announced and still to come, or HFA_LENGTH_UNKNOWN */
     size_t file_count, field_count;
     bool has_failed;
 
@@ -59,6 +62,8 @@ struct hfa_form_reader {
     PyObject *part_write; /* owned: its write() */
     PyObject *part_filename;
     PyObject *part_headers; /* owned list of (name, value) */
+    PyObject *content;      /* owned bytes: of a file in memory, with room; NULL: nothing yet */
+    size_t content_length;  /* of them that is used */
     bool is_rolled;
 
     PyObject *charset; /* owned str; NULL: UTF-8 */

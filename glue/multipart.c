@@ -2,6 +2,10 @@
 
 #include "field.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #define EVENT(...) ((struct hfa_multipart_event){__VA_ARGS__})
 
 bool hfa_multipart_init(struct hfa_multipart *parser, struct hfa_bytes boundary)
@@ -190,6 +194,41 @@ static struct hfa_multipart_event give_back(struct hfa_multipart *parser, size_t
     return data((struct hfa_bytes){parser->delimiter, length});
 }
 
+#if defined(__SSE2__)
+/* Which of 16 bytes are a CR with a hyphen at the place where a delimiter has its first. */
+static inline __m128i candidates(const char *at)
+{
+    __m128i first = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i third = _mm_loadu_si128((const __m128i *)(const void *)(at + 2));
+
+    return _mm_and_si128(_mm_cmpeq_epi8(first, _mm_set1_epi8('\r')),
+                         _mm_cmpeq_epi8(third, _mm_set1_epi8('-')));
+}
+#endif
+
+/* The first place where a delimiter may begin, NULL: nowhere. A line end alone is not one: text has
+ * many of them, and in other data every 256th byte looks like one. */
+static const char *find_candidate(const char *at, const char *end)
+{
+#if defined(__SSE2__)
+    while (end - at >= 4 * 16 + 2) {
+        __m128i some[4];
+        for (int i = 0; i < 4; i++)
+            some[i] = candidates(at + 16 * i);
+        if (_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(some[0], some[1]),
+                                           _mm_or_si128(some[2], some[3]))) != 0) {
+            for (int i = 0;; i++) {
+                int mask = _mm_movemask_epi8(some[i]);
+                if (mask != 0)
+                    return at + 16 * i + __builtin_ctz((unsigned)mask);
+            }
+        }
+        at += 4 * 16;
+    }
+#endif
+    return at < end ? memchr(at, '\r', (size_t)(end - at)) : NULL;
+}
+
 /* How much of `text` is certainly data: up to a delimiter, or to what may be the beginning of one
  * at the end. *matched: so many bytes of the delimiter follow. */
 static size_t data_length(const struct hfa_multipart *parser, struct hfa_bytes text,
@@ -199,7 +238,7 @@ static size_t data_length(const struct hfa_multipart *parser, struct hfa_bytes t
 
     *matched = 0;
     while (at < text.length) {
-        const char *found = memchr(text.data + at, '\r', text.length - at);
+        const char *found = find_candidate(text.data + at, text.data + text.length);
         if (found == NULL)
             return text.length;
         at = (size_t)(found - text.data);

@@ -57,7 +57,9 @@ static enum hfa_progress begin_form(struct hfa_run *run)
     PyObject *limits = limits_of(run);
     if (limits == NULL)
         return refuse(run);
-    struct hfa_form_rules rules = {limits, run->plan->spool_max_size};
+    struct hfa_form_rules rules = {limits, run->plan->spool_max_size,
+                                   run->server == NULL ? HFA_LENGTH_UNKNOWN
+                                                       : run->head->content_length};
     run->form = hfa_form_reader_new(run->application, kind, type, &rules);
     Py_DECREF(limits);
     if (run->form == NULL)

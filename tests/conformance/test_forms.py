@@ -318,6 +318,37 @@ def test_files_that_do_not_stay_in_memory(conform, monkeypatch, kind, size):
     conform(make, post(f"/{kind}", body, MULTIPART), post(f"/{kind}", pieces, MULTIPART))
 
 
+LINES = b"a line\r\n-\r\n--\r\n--b\r\n--BB\r\n--B\r--B--\r\n\r-\r\r-" * 400
+
+
+@pytest.mark.parametrize("size", [1, 60_000, 300_000, 1024 * 1024, 1024 * 1024 + 1, 2_000_000])
+def test_files_as_large_as_stay_in_memory_and_larger_ones(conform, size):
+    """D65: a file is one of its own, that can be read in parts, written to and cut."""
+    content = (LINES * (size // len(LINES) + 1))[:size]
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.post("/")
+        async def endpoint(f: UploadFile, g: UploadFile):
+            side.log(f.size, f.file._rolled, f.file.tell(), await f.read() == content)
+            await f.seek(size // 2)
+            side.log(await f.read(10), f.file.tell())
+            await f.write(b"more")
+            side.log(f.size, f.file._rolled)
+            f.file.truncate(size // 2 + 1)
+            await f.seek(0)
+            side.log(await f.read() == content[: size // 2 + 1], f.file.readline())
+            side.log(g.file.read(), g.file.tell(), g.file.write(b"x"), g.file.seek(0))
+            side.log(g.file.read())
+
+        return app
+
+    body = multipart(part("f", content, filename="f"), part("g", b"small", filename="g"))
+    pieces = [body[at : at + 70_001] for at in range(0, len(body), 70_001)]
+    conform(make, post("/", body, MULTIPART), post("/", pieces, MULTIPART))
+
+
 def test_files_whose_reading_has_been_replaced(conform, monkeypatch):
     """D65: it may wait, though the files are in memory."""
     read = StarletteUploadFile.read

@@ -125,6 +125,26 @@ static void test_what_looks_like_a_delimiter_is_data_unless_a_line_end_follows(v
     assert_told("--B\r\n\r\n--B--", "{--B--");
 }
 
+static void test_a_delimiter_is_found_wherever_it_stands(void **state)
+{
+    static const char filling[] = "\r-\r\r-abc\r\n-\r\n--";
+    char body[300], expected[300];
+    struct told told;
+
+    for (size_t length = 1; length < 200; length++) {
+        int used = snprintf(body, sizeof(body), "--B\r\n\r\n");
+        for (size_t i = 0; i < length; i++)
+            body[used++] = filling[i % (sizeof(filling) - 1)];
+        int shown = snprintf(expected, sizeof(expected), "{%.*s}.#", (int)length, body + 7);
+        used += snprintf(body + used, sizeof(body) - (size_t)used, "\r\n--B--");
+        assert_true(used < (int)sizeof(body) && shown < (int)sizeof(expected));
+        for (size_t cut = 7; cut <= (size_t)used; cut++) {
+            read_in_three(body, (size_t)used, 7, cut, &told);
+            assert_string_equal(told.text, expected);
+        }
+    }
+}
+
 static void test_spaces_may_follow_a_delimiter(void **state)
 {
     assert_told("--B\r\n\r\nx\r\n--B \t \r\n\r\ny\r\n--B--", "{x}.{y}.#");
@@ -219,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_parts_are_the_same_however_the_body_is_cut),
         cmocka_unit_test(test_a_preamble_begins_with_a_line_end_and_has_no_hyphen),
         cmocka_unit_test(test_what_looks_like_a_delimiter_is_data_unless_a_line_end_follows),
+        cmocka_unit_test(test_a_delimiter_is_found_wherever_it_stands),
         cmocka_unit_test(test_spaces_may_follow_a_delimiter),
         cmocka_unit_test(test_a_body_that_ends_early_is_not_malformed),
         cmocka_unit_test(test_nothing_is_read_after_the_last_delimiter),

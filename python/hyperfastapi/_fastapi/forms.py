@@ -10,6 +10,7 @@ import codecs
 import functools
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
+from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import Any, Protocol, cast
 
@@ -164,6 +165,15 @@ def form_charset(charset: str) -> str:
         return codecs.lookup(charset).name
     except LookupError:
         return "latin-1"
+
+
+def fill_file(file: SpooledTemporaryFile[bytes], content: bytes) -> None:
+    """Give a new file its content.
+
+    The content is shared, not copied: by the file, until something is written to it, and by who
+    reads all of it.
+    """
+    file._file = BytesIO(content)
 
 
 def make_upload(

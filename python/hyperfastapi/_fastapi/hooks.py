@@ -102,6 +102,7 @@ class Hooks:
     put_form_limits = staticmethod(forms.apply_limits)
     form_values = staticmethod(forms.form_values)
     spooled_file = forms.spooled_file
+    fill_file = staticmethod(forms.fill_file)
     make_upload = staticmethod(forms.make_upload)
     make_form = staticmethod(forms.make_form)
     is_empty_file = staticmethod(forms.is_empty_file)
