@@ -43,7 +43,7 @@ struct hfa_run;
     X(put_form_limits)                                                                             \
     X(describe_route)                                                                              \
     X(shown_stack)                                                                                 \
-    X(passage)                                                                                     \
+    X(whole_send)                                                                                  \
     X(middleware)                                                                                  \
     X(make_injected_response)                                                                      \
     X(json_response)                                                                               \

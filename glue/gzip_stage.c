@@ -148,40 +148,56 @@ static int reset(struct hfa_gzip_stage *stage)
     return status;
 }
 
-static int compress_body(struct hfa_gzip_stage *stage, struct hfa_bytes *body)
-{
-    int status = reset(stage);
-    z_stream *stream = stage->compressor;
+/* Room for the mark behind a piece, and for an empty last one. */
+#define LAST_ROOM 64
 
-    if (status != Z_OK)
-        goto fail;
-    size_t bound = deflateBound(stream, (uLong)body->length);
+static bool begins(struct hfa_gzip_stage *stage, const struct hfa_bytes *body)
+{
+    if (reset(stage) != Z_OK)
+        return false;
+    z_stream *stream = stage->compressor;
+    size_t bound = deflateBound(stream, (uLong)body->length) + LAST_ROOM;
     if (stage->buffer_size < bound || stage->buffer_size > KEPT_MAX) {
         PyMem_Free(stage->buffer);
         stage->buffer = PyMem_Malloc(bound);
         stage->buffer_size = stage->buffer == NULL ? 0 : bound;
         if (stage->buffer == NULL)
-            goto fail;
+            return false;
     }
     stream->next_in = (Bytef *)body->data;
     stream->avail_in = (uInt)body->length;
     stream->next_out = (Bytef *)stage->buffer;
     stream->avail_out = (uInt)stage->buffer_size;
-    status = deflate(stream, Z_FINISH);
-    if (status != Z_STREAM_END)
-        goto fail;
-    *body = (struct hfa_bytes){stage->buffer, stage->buffer_size - stream->avail_out};
-    return 0;
+    return true;
+}
 
-fail:
-    PyErr_Format(PyExc_RuntimeError, "zlib could not compress a response: %d", status);
-    return -1;
+/* `last`, unless it is NULL, is the empty piece that ends the body. */
+static int compress_body(struct hfa_gzip_stage *stage, struct hfa_bytes *body,
+                         struct hfa_bytes *last)
+{
+    bool good = begins(stage, body);
+    z_stream *stream = stage->compressor;
+
+    if (good && last != NULL)
+        good = deflate(stream, Z_SYNC_FLUSH) == Z_OK && stream->avail_in == 0;
+    size_t length = good ? stage->buffer_size - stream->avail_out : 0;
+    if (!good || deflate(stream, Z_FINISH) != Z_STREAM_END) {
+        PyErr_SetString(PyExc_RuntimeError, "zlib could not compress a response");
+        return -1;
+    }
+    size_t whole = stage->buffer_size - stream->avail_out;
+    *body = (struct hfa_bytes){stage->buffer, last == NULL ? whole : length};
+    if (last != NULL)
+        *last = (struct hfa_bytes){stage->buffer + length, whole - length};
+    return 0;
 }
 #else
-static int compress_body(struct hfa_gzip_stage *stage, struct hfa_bytes *body)
+static int compress_body(struct hfa_gzip_stage *stage, struct hfa_bytes *body,
+                         struct hfa_bytes *last)
 {
     (void)stage;
     (void)body;
+    (void)last;
     return 0;
 }
 #endif
@@ -197,15 +213,39 @@ static bool set_length(struct hfa_response_fields *fields, size_t length)
                                    (struct hfa_bytes){digits, count});
 }
 
-int hfa_gzip_stage_apply(struct hfa_gzip_stage *stage, const struct hfa_request *request,
-                         int status, struct hfa_response_fields *fields, struct hfa_bytes *body)
+static bool is_left_alone(const struct hfa_gzip_stage *stage, int status,
+                          const struct hfa_response_fields *fields)
 {
-    if (hfa_response_fields_get(fields, HFA_BYTES("content-encoding")) != NULL || status == 206 ||
-        body->length < stage->minimum_size || is_excluded(stage, fields))
+    return hfa_response_fields_get(fields, HFA_BYTES("content-encoding")) != NULL ||
+           status == 206 || is_excluded(stage, fields);
+}
+
+int hfa_gzip_stage_begin(struct hfa_gzip_stage *stage, const struct hfa_request *request,
+                         int status, struct hfa_response_fields *fields, struct hfa_bytes *body,
+                         struct hfa_bytes *last)
+{
+    if (is_left_alone(stage, status, fields))
         return 0;
     bool good = hfa_response_fields_join(fields, vary, HFA_BYTES("Accept-Encoding"));
     if (good && accepts_gzip(request)) {
-        if (compress_body(stage, body) < 0)
+        if (compress_body(stage, body, last) < 0)
+            return -1;
+        good = hfa_response_fields_set(fields, HFA_BYTES("content-encoding"), HFA_BYTES("gzip"));
+        hfa_response_fields_remove(fields, HFA_BYTES("content-length"));
+    }
+    if (!good)
+        PyErr_NoMemory();
+    return good ? 0 : -1;
+}
+
+int hfa_gzip_stage_apply(struct hfa_gzip_stage *stage, const struct hfa_request *request,
+                         int status, struct hfa_response_fields *fields, struct hfa_bytes *body)
+{
+    if (body->length < stage->minimum_size || is_left_alone(stage, status, fields))
+        return 0;
+    bool good = hfa_response_fields_join(fields, vary, HFA_BYTES("Accept-Encoding"));
+    if (good && accepts_gzip(request)) {
+        if (compress_body(stage, body, NULL) < 0)
             return -1;
         good = hfa_response_fields_set(fields, HFA_BYTES("content-encoding"), HFA_BYTES("gzip")) &&
                set_length(fields, body->length);

@@ -40,4 +40,10 @@ bool hfa_gzip_stage_excludes(const struct hfa_gzip_stage *stage, struct hfa_byte
 int hfa_gzip_stage_apply(struct hfa_gzip_stage *stage, const struct hfa_request *request,
                          int status, struct hfa_response_fields *fields, struct hfa_bytes *body);
 
+/* The same to a body that is sent before its end is known, and then ends with an empty piece: *last
+ * becomes what that piece does, the stage's as well. */
+int hfa_gzip_stage_begin(struct hfa_gzip_stage *stage, const struct hfa_request *request,
+                         int status, struct hfa_response_fields *fields, struct hfa_bytes *body,
+                         struct hfa_bytes *last);
+
 #endif

@@ -19,6 +19,7 @@
 #include "router_object.h"
 #include "scope.h"
 #include "server_object.h"
+#include "stage_object.h"
 #include "static_files.h"
 #include "status_line.h"
 #include "tls_settings.h"
@@ -398,6 +399,7 @@ static int module_exec(PyObject *module)
         PyModule_AddType(module, state->pool_type) < 0 ||
         PyModule_AddType(module, state->router_type) < 0 ||
         PyModule_AddType(module, state->plan_type) < 0 ||
+        PyModule_AddType(module, state->stage_type) < 0 ||
         PyModule_AddType(module, state->static_files_type) < 0 ||
         PyModule_AddType(module, state->multipart_type) < 0 ||
         PyModule_AddType(module, state->application_type) < 0 ||

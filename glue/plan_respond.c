@@ -325,7 +325,7 @@ static int send_out(struct hfa_run *run, const struct outgoing *out)
     Py_XSETREF(run->after, Py_XNewRef(out->after));
     if (run->server != NULL)
         return send_native(run, out);
-    if ((PyObject *)Py_TYPE(run->send) == run->application->hooks.passage) {
+    if (PyType_IsSubtype(Py_TYPE(run->send), (PyTypeObject *)run->application->hooks.whole_send)) {
         int taken = send_whole(run, out);
         if (taken != 0)
             return taken < 0 ? -1 : 0;

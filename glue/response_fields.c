@@ -47,6 +47,17 @@ static bool append(struct hfa_response_fields *fields, struct hfa_bytes name,
     return true;
 }
 
+static void remove_from(struct hfa_response_fields *fields, size_t next, struct hfa_bytes name)
+{
+    struct hfa_field *field;
+
+    while ((field = find(fields, next, name)) != NULL) {
+        next = (size_t)(field - fields->items);
+        memmove(field, field + 1, (fields->count - next - 1) * sizeof(*field));
+        fields->count--;
+    }
+}
+
 bool hfa_response_fields_set(struct hfa_response_fields *fields, struct hfa_bytes name,
                              struct hfa_bytes value)
 {
@@ -55,13 +66,13 @@ bool hfa_response_fields_set(struct hfa_response_fields *fields, struct hfa_byte
     if (field == NULL)
         return append(fields, name, value);
     field->value = value;
-    size_t next = (size_t)(field - fields->items) + 1;
-    while ((field = find(fields, next, name)) != NULL) {
-        next = (size_t)(field - fields->items);
-        memmove(field, field + 1, (fields->count - next - 1) * sizeof(*field));
-        fields->count--;
-    }
+    remove_from(fields, (size_t)(field - fields->items) + 1, name);
     return true;
+}
+
+void hfa_response_fields_remove(struct hfa_response_fields *fields, struct hfa_bytes name)
+{
+    remove_from(fields, 0, name);
 }
 
 bool hfa_response_fields_join(struct hfa_response_fields *fields, struct hfa_bytes name,

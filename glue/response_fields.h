@@ -27,6 +27,9 @@ const struct hfa_bytes *hfa_response_fields_get(const struct hfa_response_fields
 bool hfa_response_fields_set(struct hfa_response_fields *fields, struct hfa_bytes name,
                              struct hfa_bytes value);
 
+/* del headers[name]: no field has that name any more. */
+void hfa_response_fields_remove(struct hfa_response_fields *fields, struct hfa_bytes name);
+
 /* Sets `name` to all its values so far and `value`, joined by ", ". False: memory is out. */
 bool hfa_response_fields_join(struct hfa_response_fields *fields, struct hfa_bytes name,
                               struct hfa_bytes value);

@@ -155,6 +155,7 @@
     X(pump, hfa_pump_spec)                                                                         \
     X(run, hfa_run_spec)                                                                           \
     X(application, hfa_application_spec)                                                           \
+    X(stage, hfa_stage_object_spec)                                                                \
     X(static_files, hfa_static_files_spec)                                                         \
     X(form_reader, hfa_form_reader_spec)                                                           \
     X(multipart, hfa_multipart_object_spec)

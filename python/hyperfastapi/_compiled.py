@@ -25,7 +25,9 @@ from ._fastapi import (
     handlers,
     hooks,
     http_middleware,
+    native_class,
     routes,
+    stage_middleware,
     stages,
     static_files,
     telemetry,
@@ -134,10 +136,23 @@ class CompiledApplication:
             if http_middleware.is_http_middleware(middleware):
                 http_middleware.check_middleware(middleware)
                 return None
-            stages.stage_of(middleware)
+            stage_middleware.check_middleware(middleware)
         except Unknown as unknown:
             return str(unknown)
-        return self._not_whole
+        if not native_class.is_native(middleware):
+            return "its class cannot be replaced"
+        return None
+
+    def stepped_aside(self) -> Counter[str]:
+        """Count the requests that native middleware has left to its classes' own code, by class."""
+        counted: Counter[str] = Counter()
+        try:
+            users = applications.user_middleware(self.app)
+        except Unknown:
+            users = []
+        for each in users:
+            counted[type(each).__name__] += native_class.stepped_aside(each)
+        return +counted
 
     def compile_mounted(self) -> None:
         """Compile the mounted applications whose stack their first request has built by now."""
@@ -428,9 +443,11 @@ def compile_stack(app: Any, stack: Any) -> Callable[..., Awaitable[None] | None]
     if middleware is None or type(middleware) is not ExceptionMiddleware:
         return None
     for each in applications.chain_of(stack):
-        if http_middleware.is_http_middleware(each):
-            with contextlib.suppress(Unknown):
+        with contextlib.suppress(Unknown):
+            if http_middleware.is_http_middleware(each):
                 http_middleware.make_native(each)
+            else:
+                stage_middleware.make_native(each)
     compiled = CompiledApplication(app, middleware)
     middleware.__class__ = CompiledExceptionMiddleware
     middleware.compiled = compiled  # type: ignore[attr-defined]

@@ -188,6 +188,8 @@ class Server:
         logger.debug("%d requests answered by compiled routes", compiled)
         for reason, count in sorted(bridged.items()):
             logger.debug("%d requests left to FastAPI: %s", count, reason)
+        for name, count in sorted(self._compiled.stepped_aside().items()):
+            logger.debug("%d requests left by native middleware to %s itself", count, name)
 
     def _serve_compiled(self) -> None:
         """Let the core answer what is compiled, unless the application is called under a path."""

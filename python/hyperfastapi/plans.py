@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["Counters", "Explanation", "Part", "explain", "counters"]
@@ -66,10 +66,15 @@ class Counters:
         compiled: those that a plan has answered: neither FastAPI's `solve_dependencies` nor its
             request handler has run.
         bridged: those that were left to FastAPI's own code, by reason.
+        stepped_aside: those that native middleware has left to the code of its class, which may
+            have happened at each of several layers, by the class's name: preflight requests and
+            refusals inside of other middleware, streams that are compressed, and calls inside a
+            cancel scope of AnyIO's.
     """
 
     compiled: int
     bridged: Mapping[str, int]
+    stepped_aside: Mapping[str, int] = field(default_factory=dict)
 
 
 def _compiled_of(app: Any) -> Any:
@@ -129,7 +134,7 @@ def counters(app: Any) -> Counters:
     if compiled is None:
         return Counters(0, {})
     count, bridged = compiled.counts()
-    return Counters(count, dict(bridged))
+    return Counters(count, dict(bridged), dict(compiled.stepped_aside()))
 
 
 def describe(app: Any) -> str:

@@ -310,7 +310,7 @@ def test_middleware_that_is_changed_while_serving_is_read_again() -> None:
     with ThreadServer(app) as server:
         assert served(server, "/small", "GET", {"accept-encoding": "gzip"})[2] == b'{"a":1}'
         middleware: Any = app.middleware_stack
-        while type(middleware) is not GZipMiddleware:
+        while not isinstance(middleware, GZipMiddleware):
             middleware = middleware.app
         middleware.minimum_size = 1
         status, fields, _ = served(server, "/small", "GET", {"accept-encoding": "gzip"})
@@ -339,7 +339,7 @@ def test_a_host_that_is_removed_while_serving_is_refused_at_once() -> None:
     with ThreadServer(app) as server:
         assert served(server, "/small", "GET", {"host": "b.test"})[0] == 200
         middleware: Any = app.middleware_stack
-        while type(middleware) is not TrustedHostMiddleware:
+        while not isinstance(middleware, TrustedHostMiddleware):
             middleware = middleware.app
         middleware.allowed_hosts.remove("b.test")
         assert served(server, "/small", "GET", {"host": "b.test"})[0] == 400
@@ -374,7 +374,7 @@ def test_explain_blames_no_middleware_for_what_is_not_of_it() -> None:
     app.root_path = "/api"
     explanation = plans.explain(app)
     assert not explanation.is_whole
-    assert [part.reason for part in explanation.middleware] == ["root_path is set"]
+    assert [part.reason for part in explanation.middleware] == [None]
     files = [part.reason for part in explanation.routes if part.kind == "mount"]
     assert files == ["root_path is set"]
 
@@ -397,7 +397,7 @@ def test_other_middleware_has_all_run_as_it_is() -> None:
     assert ("content-encoding", "gzip") in fields
     assert seen == ["/small"]
     reasons = [part.reason for part in plans.explain(app).middleware]
-    assert reasons == ["it runs as it is, around compiled routes", "other middleware has to run"]
+    assert reasons == ["it runs as it is, around compiled routes", None]
 
 
 @pytest.fixture
@@ -426,3 +426,23 @@ def test_a_background_task_that_fails_does_not_touch_the_response(
         assert ran.wait(10)
     assert (status, len(body)) == (200, 1002)
     assert [name for name, _ in fields].count("access-control-allow-origin") == 1
+
+
+def test_middleware_among_others_is_native_and_says_when_it_steps_aside() -> None:
+    app = make_app(both(gzip(minimum_size=1), cors(allow_origins=["*"])))
+
+    @app.middleware("http")
+    async def pass_on(request: fastapi.Request, call_next: Any) -> Any:
+        return await call_next(request)
+
+    app.add_middleware(CORSMiddleware, allow_origins=[ORIGIN])
+    accepting = {"origin": ORIGIN, "accept-encoding": "gzip"}
+    asking = {"origin": ORIGIN, "access-control-request-method": "GET"}
+    with ThreadServer(app) as server:
+        assert served(server, "/small", "GET", accepting)[0] == 200
+        assert plans.counters(app).stepped_aside == {}
+        assert served(server, "/stream", "GET", accepting)[0] == 200
+        assert plans.counters(app).stepped_aside == {"GZipMiddleware": 1}
+        assert served(server, "/small", "OPTIONS", asking)[0] == 200
+        assert plans.counters(app).stepped_aside == {"GZipMiddleware": 1, "CORSMiddleware": 1}
+    assert [part.reason for part in plans.explain(app).middleware] == [None] * 4

@@ -33,7 +33,6 @@ from . import (
     errors,
     exit_stacks,
     forms,
-    http_middleware,
     parameters,
     responses,
     sending,
@@ -42,6 +41,7 @@ from . import (
 from .applications import FastAPI, own_middleware
 from .route_info import RouteInfo
 from .routes import INCLUSION, EffectiveRoute, form_limits_of
+from .whole_send import WholeSend
 
 _DEFAULT_HANDLERS = (http_exception_handler, request_validation_exception_handler)
 
@@ -84,7 +84,7 @@ class Hooks:
     stack_of = staticmethod(exit_stacks.stack_of)
     show_exits = staticmethod(exit_stacks.show_exits)
     shown_stack = exit_stacks.ShownStack
-    passage = http_middleware.Passage
+    whole_send = WholeSend
     leave = staticmethod(exit_stacks.leave)
     no_response = staticmethod(exit_stacks.no_response)
     not_awaited = staticmethod(exit_stacks.not_awaited)

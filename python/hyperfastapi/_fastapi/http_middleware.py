@@ -32,6 +32,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from . import Unknown
 from .cancel_scopes import TASK_STATES, scope_of
+from .native_class import is_native, own_class, replace_call, step_aside
+from .stage_middleware import Pieces, send_in_pieces
+from .whole_send import WholeSend, wrapped_by
 
 _base: Any = base
 _backend: Any = backend
@@ -90,9 +93,7 @@ def is_http_middleware(middleware: Any) -> bool:
 
 def check_middleware(middleware: Any) -> None:
     """Raise `Unknown` if a middleware is not one that `Passage` can stand for."""
-    kind = type(middleware)
-    if getattr(kind, "_is_native", False):
-        kind = kind.__mro__[1]
+    kind = own_class(middleware)
     if kind.__call__ is not _call or "__call__" in vars(middleware):
         raise Unknown("its __call__ is not Starlette's")
     if (
@@ -125,20 +126,8 @@ def make_native(middleware: BaseHTTPMiddleware) -> None:
         Unknown: it cannot; the text says why.
     """
     check_middleware(middleware)
-    kind = type(middleware)
-    if getattr(kind, "_is_native", False):
-        return
-    names = {
-        "__call__": call_middleware,
-        "__module__": kind.__module__,
-        "__qualname__": kind.__qualname__,
-        "__doc__": kind.__doc__,
-        "_is_native": True,
-    }
-    try:
-        object.__setattr__(middleware, "__class__", type(kind.__name__, (kind,), names))
-    except (AttributeError, TypeError) as exc:
-        raise Unknown("its class cannot be replaced") from exc
+    if not is_native(middleware):
+        replace_call(middleware, call_middleware)
 
 
 def _can_pass(scope: Scope) -> bool:
@@ -164,6 +153,8 @@ async def call_middleware(
     """Run a middleware: in the place of `BaseHTTPMiddleware.__call__`."""
     kind: Any = type(middleware).__mro__[1]
     if kind.__call__ is not _call or not _can_pass(scope):
+        if scope["type"] == "http":
+            step_aside(middleware)
         await kind.__call__(middleware, scope, receive, send)
         return
     passage = Passage(middleware, scope, receive, send)
@@ -225,7 +216,7 @@ async def _whole_body(passage: Passage) -> AsyncGenerator[bytes, None]:
         yield passage.body
 
 
-class Passage:
+class Passage(WholeSend):
     """One request on its way through one middleware; what is inside has it for its `send`.
 
     Args:
@@ -291,30 +282,30 @@ class Passage:
     # --- What is inside ------------------------------------------------------------------------
 
     def whole(
-        self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, sender: Any
+        self,
+        status: int,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        sender: Any,
+        is_relayed: bool = False,
     ) -> bool:
-        """Take a response that is complete.
-
-        Args:
-            status: the response's.
-            headers: the response's.
-            body: the response's.
-            sender: the ASGI application that sends it, which goes on at once. What lies between
-                it and the middleware would go on too early, before the response has been sent.
-
-        Returns:
-            False: it has to come in messages.
-        """
-        if self.status is not None or self.streams is not None or self.middleware.app is not sender:
+        """Take a response that is complete; see `WholeSend`."""
+        if self.status is not None or self.streams is not None:
+            return False
+        if wrapped_by(self.middleware) is not sender:
             return False
         if self.is_sent:
             return True  # nobody waits for it any more
         self.status = status
         self.headers = headers
         self.body = body
-        self.is_relayed = isinstance(sender, BaseHTTPMiddleware)
+        self.is_relayed = is_relayed
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
+        return True
+
+    def takes_streams(self) -> bool:
+        """Tell whether a response that ASGI would have in pieces may be given as a whole."""
         return True
 
     async def sent(self) -> None:
@@ -611,28 +602,19 @@ class Passage:
     async def _pass_on(self, response: Any) -> None:
         """Send a whole response as its own `__call__` would."""
         send, background = self.outside, response.background
-        if type(send) is Passage and send.whole(
-            response.status_code, response.raw_headers, self.body, self.middleware
+        if (
+            isinstance(send, WholeSend)
+            and send.takes_streams()
+            and send.whole(
+                response.status_code, response.raw_headers, self.body, self.middleware, True
+            )
         ):
             if background or not self.is_ended:
                 await send.sent()
         else:
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": response.status_code,
-                    "headers": response.raw_headers,
-                }
-            )
-            # Starlette's stream gives the loop a turn before each message that is taken from it.
             takes_turns = not _is_alone()
-            if takes_turns:
-                await asyncio.sleep(0)
-            if self.body:
-                await send({"type": "http.response.body", "body": self.body, "more_body": True})
-                if takes_turns and self.is_relayed:
-                    await asyncio.sleep(0)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            pieces = Pieces(self.body, b"", takes_turns, takes_turns and self.is_relayed)
+            await send_in_pieces(send, response.status_code, response.raw_headers, pieces)
         if background:
             await background()
 

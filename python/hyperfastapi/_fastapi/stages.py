@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -16,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Message, Scope
 
 from . import Unknown
+from .native_class import own_class
 
 Answer = Callable[[Scope], Response | None]
 """Gives a middleware's own response to a request; None: it lets it through."""
@@ -74,14 +74,21 @@ async def _no_body() -> Message:
     raise _Inside
 
 
+def around(middleware: Any, app: Callable[..., Any]) -> Any:
+    """Return a middleware with the same configuration, and Starlette's own code, around `app`."""
+    kind = own_class(middleware)
+    alone: Any = object.__new__(kind)
+    vars(alone).update(vars(middleware), app=app)
+    return alone
+
+
 def answer_of(middleware: Any) -> Answer:
     """Return what has a middleware answer a request by its own code, with nothing inside of it.
 
     Args:
         middleware: one that answers without waiting for anything.
     """
-    alone = copy.copy(middleware)
-    alone.app = _inside
+    alone = around(middleware, _inside)
 
     def answer(scope: Scope) -> Response | None:
         messages: list[Message] = []
@@ -172,7 +179,7 @@ def stage_of(middleware: Any) -> Stage:
     for (owner, name), original in zip(_STAGE_METHODS, _STAGE_ORIGINALS, strict=True):
         if original is None or vars(owner).get(name) is not original:
             raise Unknown(f"{owner.__name__}.{name} is not Starlette's")
-    describe = _DESCRIPTIONS.get(type(middleware))
+    describe = _DESCRIPTIONS.get(own_class(middleware))
     if describe is None:
         raise Unknown("it runs as it is, around compiled routes")
     try:

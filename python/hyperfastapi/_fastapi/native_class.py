@@ -1,0 +1,56 @@
+"""Middleware objects that get another `__call__`, by a class below their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import Unknown
+
+
+def own_class(middleware: Any) -> type:
+    """Return the class that a middleware was made from."""
+    kind = type(middleware)
+    return kind.__mro__[1] if getattr(kind, "_is_native", False) else kind
+
+
+def is_native(middleware: Any) -> bool:
+    """Tell whether a middleware has got another `__call__`."""
+    return bool(getattr(type(middleware), "_is_native", False))
+
+
+def step_aside(middleware: Any) -> None:
+    """Count a request that a native middleware leaves to its class's own code."""
+    type(middleware)._aside[0] += 1
+
+
+def stepped_aside(middleware: Any) -> int:
+    """Return how many requests a native middleware has left to its class's own code."""
+    return int(type(middleware)._aside[0]) if is_native(middleware) else 0
+
+
+def replace_call(middleware: Any, call: Callable[..., Any], **attributes: Any) -> None:
+    """Give a middleware another `__call__`.
+
+    Args:
+        middleware: one whose class has not been replaced.
+        call: takes the middleware, scope, receive and send.
+        attributes: of the class.
+
+    Raises:
+        Unknown: its class cannot be replaced.
+    """
+    kind = type(middleware)
+    names = {
+        "__call__": call,
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+        "__doc__": kind.__doc__,
+        "_is_native": True,
+        "_aside": [0],
+        **attributes,
+    }
+    try:
+        object.__setattr__(middleware, "__class__", type(kind.__name__, (kind,), names))
+    except (AttributeError, TypeError) as exc:
+        raise Unknown("its class cannot be replaced") from exc

@@ -1,0 +1,141 @@
+"""SessionMiddleware without its coroutines: sessions that no handler looks at cost little.
+
+The cookie is read as Starlette does. What a handler has looked at or changed is written by
+Starlette's own code.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Awaitable
+from typing import Any
+
+from itsdangerous import BadSignature
+from starlette.middleware import sessions
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import HTTPConnection
+from starlette.types import Message, Receive, Scope, Send
+
+from . import Unknown, stages
+from .stage_middleware import Fields, StagedSend
+
+_Session: Any = getattr(sessions, "Session", None)
+_session_call = SessionMiddleware.__call__
+
+
+class SessionSend(StagedSend):
+    """`send` inside of a SessionMiddleware.
+
+    Args:
+        middleware: whose it is.
+        scope: the request's, with its session.
+        was_empty: whether the request has come without a session.
+        send: to the outside.
+    """
+
+    __slots__ = ("scope", "was_empty")
+
+    def __init__(self, middleware: Any, scope: Scope, was_empty: bool, send: Send) -> None:
+        super().__init__(middleware, None, [], send)
+        self.scope = scope
+        self.was_empty = was_empty
+
+    def _is_unused(self) -> bool:
+        session: Any = self.scope.get("session")
+        return type(session) is _Session and not (session.accessed or session.modified)
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        """Take a message."""
+        if message["type"] != "http.response.start":
+            return self.send(message)
+        if self._is_unused() and "headers" in message:
+            message["headers"] = list(message["headers"])
+            return self.send(message)
+        return self._send_by_starlette(message, self.send)
+
+    def _send_by_starlette(self, message: Message, send: Send) -> Awaitable[None]:
+        """Send the start of a response through Starlette's code, which finds this session."""
+
+        async def inside(scope: Scope, _receive: Receive, send_inside: Send) -> None:
+            if "session" in self.scope:
+                scope["session"] = self.scope["session"]
+            else:
+                del scope["session"]
+            await send_inside(message)
+
+        alone = stages.around(self.middleware, inside)
+        fields: Fields = []
+        if not self.was_empty:
+            # That a session has been there is of interest where it has been emptied.
+            name = self.middleware.session_cookie
+            empty = self.middleware.signer.sign(b"e30=").decode()
+            fields.append((b"cookie", f"{name}={empty}".encode("latin-1")))
+        return alone({"type": "http", "headers": fields}, None, send)  # type: ignore[no-any-return]
+
+    def change(self, status: int, headers: Fields, body: bytes) -> tuple[Fields, bytes] | None:
+        """Do to a whole response what the middleware does."""
+        if self._is_unused():
+            return list(headers), body
+        message: Message = {"type": "http.response.start", "status": status, "headers": headers}
+        call: Any = self._send_by_starlette(message, _nowhere)
+        try:
+            call.send(None)
+        except StopIteration:
+            return message["headers"], body
+        except Exception:
+            return None  # in a message it will be met again, where the middleware meets it
+        raise AssertionError
+
+
+async def _nowhere(_message: Message) -> None:
+    pass
+
+
+def open_session(middleware: Any, scope: Scope) -> bool:
+    """Put the session of a request into its scope.
+
+    Args:
+        middleware: any SessionMiddleware.
+        scope: the request's.
+
+    Returns:
+        whether the request has come without one.
+    """
+    fields = scope["headers"] = list(scope["headers"])
+    name = middleware.session_cookie
+    wanted = name.encode("latin-1")
+    if any(field == b"cookie" and wanted in value for field, value in fields):
+        cookies = HTTPConnection(scope).cookies
+        if name in cookies:
+            try:
+                data = middleware.signer.unsign(cookies[name].encode(), max_age=middleware.max_age)
+                scope["session"] = _Session(json.loads(b64decode(data)))
+                return False
+            except BadSignature:
+                pass
+    scope["session"] = _Session()
+    return True
+
+
+def call_middleware(
+    middleware: SessionMiddleware, scope: Scope, receive: Receive, send: Send
+) -> Awaitable[None]:
+    """Run a middleware: in the place of `SessionMiddleware.__call__`."""
+    if scope["type"] not in ("http", "websocket"):
+        return middleware.app(scope, receive, send)
+    was_empty = open_session(middleware, scope)
+    if scope["type"] == "websocket":
+        return middleware.app(scope, receive, send)  # it looks at no message of these
+    return middleware.app(scope, receive, SessionSend(middleware, scope, was_empty, send))
+
+
+def check_middleware(middleware: Any) -> None:
+    """Raise `Unknown` if a middleware is not one that is known here."""
+    if _Session is None or SessionMiddleware.__call__ is not _session_call:
+        raise Unknown("this release of Starlette keeps sessions in another way")
+    try:
+        middleware.session_cookie.encode("latin-1")
+        vars(middleware)["signer"], vars(middleware)["max_age"]
+    except (AttributeError, KeyError, UnicodeEncodeError) as error:
+        raise Unknown(f"its configuration is not as expected: {error}") from None
