@@ -10,13 +10,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
+from benchmarks.applications.files import LARGE_SIZE, SMALL_FILE, SMALL_SIZE, content
 from benchmarks.applications.rows import rows
 
 FLOOR = "floor"
+OURS = "hyperfastapi"
 BASELINE = "uvicorn"
 LISTENER = "picows"
 """What WebSockets are compared with beside these."""
+PYDANTIC = "pydantic"
 
 
 class Kind(Enum):
@@ -25,6 +29,14 @@ class Kind(Enum):
     ASGI = "ASGI alone"
     FASTAPI = "FastAPI"
     WEBSOCKET = "FastAPI, by WebSocket"
+
+
+class Page(Enum):
+    """A page of the documentation, by the name of its file."""
+
+    MAIN = "benchmarks"
+    FEATURES = "benchmarks-features"
+    WEBSOCKETS = "benchmarks-websockets"
 
 
 BY_HTTP = frozenset({Kind.ASGI, Kind.FASTAPI})
@@ -48,6 +60,10 @@ class Application:
         answer_headers: fields, in lower case, that the answer must have to be the right one.
         constant_length: whether all answers are equally long; the first tells how long.
         message: length of a text message that a WebSocket sends back; None: it is asked by HTTP.
+        floor_answer: length of the body with which the floor answers beside it, which is then sent
+            the same request; None: the floor is sent a GET and answers its usual one.
+        pydantic: import string of a function that does pydantic's part of one request; empty for
+            none.
     """
 
     name: str
@@ -58,10 +74,12 @@ class Application:
     kind: Kind = Kind.FASTAPI
     method: str = "GET"
     headers: tuple[str, ...] = ()
-    request_body: str | None = None
+    request_body: bytes | None = None
     answer_headers: tuple[str, ...] = ()
     constant_length: bool = True
     message: int | None = None
+    floor_answer: int | None = None
+    pydantic: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +89,8 @@ class Contender:
     Attributes:
         name: short name, used in tables and by ``--only``.
         title: what it is, for a reader of the report.
-        command: arguments; ``{python} {build} {target} {port} {workers}`` are filled in.
+        command: arguments; ``{python} {build} {target} {port} {workers}`` are filled in, and
+            for the floor ``{answer} {posted}``, lengths of bodies; none for what is not a program.
         modules: Python modules that must be importable.
         distributions: installed distributions whose versions the report states.
         answer: for a program with its answer built in, the body of that answer.
@@ -94,6 +113,15 @@ class Contender:
     def serves_applications(self) -> bool:
         """Whether it is a server, rather than a program with its answer built in."""
         return self.answer is None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is a part of a request that is measured without a server."""
+        return not self.command
+
+    def stands_beside(self, application: Application) -> bool:
+        """Return whether it can be measured with an application."""
+        return application.kind in self.kinds and bool(application.pydantic or not self.is_alone)
 
 
 @dataclass(frozen=True)
@@ -128,6 +156,7 @@ class Scenario:
         pinned: whether server and load are held on a processor each.
         rounds: rounds, where it is not the usual number.
         beside: a slow application loaded at the same time.
+        shares: show which part of our CPU time the bytes and pydantic take.
     """
 
     name: str
@@ -142,23 +171,43 @@ class Scenario:
     pinned: bool = True
     rounds: int | None = None
     beside: Beside | None = None
+    shares: bool = False
 
     @property
     def is_websocket(self) -> bool:
         """Whether its requests are messages of WebSockets."""
         return any(application(name).kind is Kind.WEBSOCKET for name in self.applications)
 
+    @property
+    def page(self) -> Page:
+        """The page of the documentation that its table and chart are on."""
+        if self.is_websocket:
+            return Page.WEBSOCKETS
+        return Page.FEATURES if self.shares else Page.MAIN
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
 
 CONSTANT_BODY = '{"hello":"world"}'
 ITEM = '{"name":"lamp","price":12.5,"quantity":3,"tags":["new","red"]}'
-ROWS = json.dumps(rows(), ensure_ascii=False, separators=(",", ":"))
+ROWS = _json(rows())
+HUNDRED = _json(rows()[:100])
+ACCOUNT = '{"username":"johndoe","age":30,"newsletter":true}'
+EVENTS = "".join(f'data: {{"number":{number}}}\n\n' for number in range(100))
 
 _BARE = "benchmarks.applications.bare:app"
 _TYPICAL = "benchmarks.applications.typical:app"
 _MIDDLEWARE = "benchmarks.applications.with_middleware:app"
 _MANY = "benchmarks.applications.many_routes"
+_FEATURES = "benchmarks.applications.features:app"
+_HTTP_MIDDLEWARE = "benchmarks.applications.http_middleware:app"
+_PYDANTIC = "benchmarks.applications.pydantic_part"
 
 _AS_JSON = ("content-type: application/json",)
+_AS_A_FORM = ("content-type: application/x-www-form-urlencoded",)
+_AS_AN_UPLOAD = ("content-type: multipart/form-data; boundary=ca7e5e1b0e0d4f0a",)
 _AS_A_BROWSER = ("origin: https://example.org", "accept-encoding: gzip, deflate, br, zstd")
 _FOR_AN_ORIGIN = (
     "access-control-allow-origin: https://example.org",
@@ -169,6 +218,17 @@ _FOR_AN_ORIGIN = (
 GOALS = ("plain", "async", "with-query", "post-validated", "with-chain", "with-middleware")
 
 ROUTE_COUNTS = (5, 50, 500, 5000)
+
+
+def _upload(name: str, body: bytes) -> bytes:
+    """Return a multipart body with one file."""
+    head = (
+        "--ca7e5e1b0e0d4f0a\r\n"
+        f'content-disposition: form-data; name="file"; filename="{name}"\r\n'
+        "content-type: application/octet-stream\r\n\r\n"
+    )
+    return head.encode() + body + b"\r\n--ca7e5e1b0e0d4f0a--\r\n"
+
 
 APPLICATIONS = (
     Application("bare", "bare ASGI application", _BARE, "/", CONSTANT_BODY, Kind.ASGI),
@@ -198,7 +258,7 @@ APPLICATIONS = (
         ITEM,
         method="POST",
         headers=_AS_JSON,
-        request_body=ITEM,
+        request_body=ITEM.encode(),
     ),
     Application(
         "with-chain",
@@ -249,7 +309,7 @@ APPLICATIONS = (
         str(len(rows())),
         method="POST",
         headers=_AS_JSON,
-        request_body=ROWS,
+        request_body=ROWS.encode(),
     ),
     Application(
         "compressed",
@@ -268,6 +328,85 @@ APPLICATIONS = (
     ),
     Application(
         "spin-100ms", "def that computes for 100 ms", _TYPICAL, "/spin-100ms", CONSTANT_BODY
+    ),
+    Application(
+        "yield",
+        "an async dependency that yields",
+        _FEATURES,
+        "/yield",
+        '{"session":1}',
+        floor_answer=len('{"session":1}'),
+    ),
+    Application(
+        "yield-def",
+        "a def dependency that yields",
+        _FEATURES,
+        "/yield-def",
+        '{"session":1}',
+        floor_answer=len('{"session":1}'),
+    ),
+    Application(
+        "form",
+        "three fields of a form",
+        _FEATURES,
+        "/form",
+        ACCOUNT,
+        method="POST",
+        headers=_AS_A_FORM,
+        request_body=b"username=johndoe&age=30&newsletter=true",
+        floor_answer=len(ACCOUNT),
+        pydantic=f"{_PYDANTIC}:form",
+    ),
+    Application(
+        "upload",
+        "a file of 1 MB uploaded",
+        _FEATURES,
+        "/upload",
+        f'{{"size":{LARGE_SIZE}}}',
+        method="POST",
+        headers=_AS_AN_UPLOAD,
+        request_body=_upload("large.bin", content(LARGE_SIZE)),
+        floor_answer=len(f'{{"size":{LARGE_SIZE}}}'),
+    ),
+    Application(
+        "file", "a FileResponse of 1 MB", _FEATURES, "/file", None, floor_answer=LARGE_SIZE
+    ),
+    Application(
+        "static",
+        "a file of 10 kB of StaticFiles",
+        _FEATURES,
+        f"/static/{SMALL_FILE.name}",
+        None,
+        floor_answer=SMALL_SIZE,
+    ),
+    Application(
+        "events",
+        "100 server-sent events",
+        _FEATURES,
+        "/events",
+        EVENTS,
+        floor_answer=len(EVENTS),
+    ),
+    Application(
+        "http-middleware",
+        "async def inside three of @app.middleware",
+        _HTTP_MIDDLEWARE,
+        "/http-middleware",
+        CONSTANT_BODY,
+        answer_headers=("x-first: 1", "x-second: 2", "x-third: 3"),
+        floor_answer=len(CONSTANT_BODY),
+    ),
+    *(
+        Application(
+            f"hundred-{kind}",
+            f"100 items, {kind} of a response model",
+            _FEATURES,
+            f"/hundred-{kind}",
+            HUNDRED,
+            floor_answer=len(HUNDRED.encode()),
+            pydantic=f"{_PYDANTIC}:hundred_{kind}",
+        )
+        for kind in ("dicts", "models")
     ),
     *(
         Application(
@@ -303,7 +442,7 @@ CONTENDERS = (
     Contender(
         FLOOR,
         "a bare epoll loop that sends canned bytes, or the same ones back (benchmarks/floor.c)",
-        ("{build}/benchmarks/hfa-floor", "{port}"),
+        ("{build}/benchmarks/hfa-floor", "{port}", "{answer}", "{posted}"),
         answer=CONSTANT_BODY,
         kinds=EVERY_KIND,
     ),
@@ -316,7 +455,7 @@ CONTENDERS = (
         one_worker=True,
     ),
     Contender(
-        "hyperfastapi",
+        OURS,
         "hyperfastapi run, its default event loop",
         (
             *("{python}", "-m", "hyperfastapi", "run", "{target}", "--host", "127.0.0.1"),
@@ -351,6 +490,15 @@ CONTENDERS = (
         distributions=("uvicorn", "httptools", "uvloop"),
         idle_arguments=("--timeout-keep-alive", "600"),
         kinds=EVERY_KIND,
+    ),
+    Contender(
+        PYDANTIC,
+        "what pydantic does in a request, without a server",
+        (),
+        modules=(PYDANTIC,),
+        distributions=(PYDANTIC, "pydantic_core"),
+        kinds=frozenset({Kind.FASTAPI}),
+        one_worker=True,
     ),
     Contender(
         "uvicorn-wsproto",
@@ -416,6 +564,17 @@ SCENARIOS = (
             "sleep-1ms",
         ),
         quick=True,
+    ),
+    Scenario(
+        "features",
+        "more of FastAPI, 64 connections",
+        64,
+        applications=(
+            *("yield", "yield-def", "form", "upload", "file", "static", "events"),
+            *("http-middleware", "hundred-dicts", "hundred-models"),
+        ),
+        quick=True,
+        shares=True,
     ),
     *(
         Scenario(
@@ -484,6 +643,8 @@ def built_in(contender: Contender, beside: Application) -> Application:
     """Return what a program with its answer built in serves beside an application."""
     if beside.message is not None:
         return replace(beside, title="answer built in", target="")
+    if beside.floor_answer is not None:
+        return replace(beside, title="answer built in", target="", body=None, answer_headers=())
     return Application(beside.name, "answer built in", "", "/", contender.answer, kind=beside.kind)
 
 

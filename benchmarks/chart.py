@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from html import escape
 
-from benchmarks.catalogue import FLOOR, application
+from benchmarks.catalogue import FLOOR, PYDANTIC, Page, application
 from benchmarks.results import Cell, Run
 from benchmarks.table import scenario
 
@@ -30,16 +30,17 @@ COLOURS = {
     "granian": "#6a5acd",
     "uvicorn-wsproto": "#d9a066",
     "picows": "#6a5acd",
+    PYDANTIC: "#b5475c",
 }
 OTHER_COLOUR = "#555555"
 
 
-def _panels(run: Run, is_websocket: bool) -> list[tuple[str, list[Cell]]]:
+def _panels(run: Run, page: Page) -> list[tuple[str, list[Cell]]]:
     """Return title and cells of each panel; loads whose figure is not CPU time have none."""
     panels = []
     for name in run.scenarios():
         about = scenario(name)
-        if about.beside is not None or about.is_websocket is not is_websocket:
+        if about.beside is not None or about.page is not page:
             continue
         cells = run.of_scenario(name)
         for app in dict.fromkeys(cell.application for cell in cells):
@@ -67,17 +68,17 @@ def _bar(cell: Cell, top: int, scale: float) -> list[str]:
     ]
 
 
-def draw(run: Run, is_websocket: bool = False) -> str:
+def draw(run: Run, page: Page = Page.MAIN) -> str:
     """Return the picture. Bars are medians, lines over them reach from the least to the most.
 
     Args:
         run: the figures.
-        is_websocket: draw the WebSockets of the run, instead of all else.
+        page: draw what that page shows of the run.
     """
-    what = f"Server CPU time for each {'message' if is_websocket else 'request'}"
+    what = f"Server CPU time for each {'message' if page is Page.WEBSOCKETS else 'request'}"
     body: list[str] = []
     top = 56
-    for title, cells in _panels(run, is_websocket):
+    for title, cells in _panels(run, page):
         known = [value.most for cell in cells if (value := cell.of("cpu_us")) is not None]
         scale = (WIDTH - LABEL - RIGHT) / max(known, default=1.0)
         body.append(f'<text x="0" y="{top + 16}" class="title">{escape(title)}</text>')

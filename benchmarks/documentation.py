@@ -1,7 +1,7 @@
 """Writes the pages of benchmarks and their charts from a run.
 
-WebSockets have a page of their own. A run writes the pages that it has figures for, and leaves the
-others alone.
+Some scenarios have pages of their own (`Scenario.page`). A run writes the pages that it has figures
+for, and leaves the others alone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.catalogue import APPLICATIONS, BY_HTTP, CONTENDERS, Kind
+from benchmarks.catalogue import (
+    APPLICATIONS,
+    CONTENDERS,
+    SCENARIOS,
+    Application,
+    Contender,
+    Page,
+)
 from benchmarks.chart import draw
 from benchmarks.results import Run
 from benchmarks.table import markdown, rows, scenario
@@ -46,7 +53,23 @@ _HTTP = """\
 - Where nothing is pinned, **CPU / pinned** is the ratio to the median of the pinned scenario.
 - A pipelining connection sends its requests together, and the next ones when all are answered.
 - Access logs are off, for all contenders.
-- WebSockets have [a page of their own](benchmarks-websockets.md).
+"""
+
+_OTHERS = """\
+- Dependencies that yield, forms, files, streams and HTTP middleware have
+  [a page of their own](benchmarks-features.md), and so have [WebSockets](benchmarks-websockets.md).
+"""
+
+_FEATURES = """\
+- The floor is sent the same request here, and answers as many bytes as FastAPI's response has: it
+  keeps what is posted in memory, and sends more than 64 kB as a file.
+- **times less** is uvicorn's CPU time divided by ours. **the bytes'** is the part of ours that the
+  floor takes: no server can have less.
+- **pydantic's** is the time that its validation and serialization take of that request alone,
+  without a server, in proportion to ours. Over 100 % means that we do without most of it, as
+  results of plain types are written without pydantic (uvicorn's ratio to it shows its share there).
+- An upload is what the bytes cost, more than once: they are received, searched for the end of their
+  part, and kept in memory, where the endpoint finds them.
 """
 
 _WEBSOCKETS = """\
@@ -68,47 +91,56 @@ _WEBSOCKETS = """\
 
 
 @dataclass(frozen=True)
-class _Page:
-    """A page: its file's name without a suffix, its title, what explains its figures."""
+class _About:
+    """A page, its title, what explains its figures, and what its chart shows."""
 
-    name: str
+    page: Page
     title: str
     explanation: str
-    chart: str
-    kinds: frozenset[Kind]
+    chart: str = "Server CPU time for each request"
 
 
 _PAGES = (
-    _Page("benchmarks", "Benchmarks", _HTTP, "Server CPU time for each request", BY_HTTP),
-    _Page(
-        "benchmarks-websockets",
+    _About(Page.MAIN, "Benchmarks", _HTTP + _OTHERS),
+    _About(Page.FEATURES, "Benchmarks of more of FastAPI", _HTTP + _FEATURES),
+    _About(
+        Page.WEBSOCKETS,
         "Benchmarks of WebSockets",
         _WEBSOCKETS,
         "Server CPU time for each message",
-        frozenset({Kind.WEBSOCKET}),
     ),
 )
 
 
-def _is_on(about: _Page, name: str) -> bool:
-    return scenario(name).is_websocket is (Kind.WEBSOCKET in about.kinds)
+def _applications(page: Page) -> list[Application]:
+    """Return those that a page may have figures of."""
+    names: set[str] = set()
+    for entry in SCENARIOS:
+        if entry.page is page:
+            names.update(entry.applications)
+            if entry.beside is not None:
+                names.add(entry.beside.application)
+    return [entry for entry in APPLICATIONS if entry.name in names]
 
 
-def _text(about: _Page, run: Run) -> str:
+def _contenders(page: Page) -> list[Contender]:
+    served = _applications(page)
+    return [entry for entry in CONTENDERS if any(map(entry.stands_beside, served))]
+
+
+def _text(about: _About, run: Run) -> str:
     """Return the page as Markdown."""
     parts = [f"# {about.title}\n", _INTRODUCTION + about.explanation]
-    parts.append(f"![{about.chart}]({about.name}.svg)\n")
+    parts.append(f"![{about.chart}]({about.page.value}.svg)\n")
     parts.append("## Machine and versions\n")
     facts = {**run.machine, **{name: str(value) for name, value in run.settings.items()}}
     parts.append("\n".join(f"- {name}: {value}" for name, value in facts.items()) + "\n")
     parts.append("\n".join(f"- {name} {value}" for name, value in run.versions.items()) + "\n")
     parts.append("## Contenders and applications\n")
-    contenders = [entry for entry in CONTENDERS if entry.kinds & about.kinds]
-    applications = [entry for entry in APPLICATIONS if entry.kind in about.kinds]
-    parts.append("\n".join(f"- **{entry.name}**: {entry.title}" for entry in contenders) + "\n")
-    parts.append("\n".join(f"- **{entry.name}**: {entry.title}" for entry in applications) + "\n")
+    for listed in (_contenders(about.page), _applications(about.page)):
+        parts.append("\n".join(f"- **{entry.name}**: {entry.title}" for entry in listed) + "\n")
     for name in run.scenarios():
-        if _is_on(about, name):
+        if scenario(name).page is about.page:
             parts.append(f"## {scenario(name).title}\n")
             parts.append(markdown(rows(run, name)) + "\n")
     return "\n".join(parts)
@@ -119,9 +151,9 @@ def write(run: Run, directory: Path) -> list[Path]:
     directory.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for about in _PAGES:
-        if any(_is_on(about, name) for name in run.scenarios()):
-            page, chart = (directory / f"{about.name}{suffix}" for suffix in (".md", ".svg"))
-            page.write_text(_text(about, run), encoding="utf-8")
-            chart.write_text(draw(run, Kind.WEBSOCKET in about.kinds), encoding="utf-8")
-            written += [page, chart]
+        if any(scenario(name).page is about.page for name in run.scenarios()):
+            text, chart = (directory / f"{about.page.value}{suffix}" for suffix in (".md", ".svg"))
+            text.write_text(_text(about, run), encoding="utf-8")
+            chart.write_text(draw(run, about.page), encoding="utf-8")
+            written += [text, chart]
     return written

@@ -1,17 +1,19 @@
 /* The physical floor of a benchmark round: a bare epoll loop with no HTTP or WebSocket to speak of.
  *
- *     hfa-floor PORT
+ *     hfa-floor PORT [ANSWER [POSTED]]
  *
- * Accepts on 127.0.0.1:PORT, counts requests by their empty line (so a request must have no body),
- * and answers each with the same canned bytes, as large as an answer of the real contenders. All
- * requests of one recv() are answered by one send(). What a server costs above this is its own
- * doing: parsing, routing, building an answer.
+ * Accepts on 127.0.0.1:PORT, counts requests by their empty line and the POSTED bytes of body
+ * behind it (0 unless given), and answers each with the same canned bytes, as large as an answer of
+ * the real contenders: a small JSON object, or a body of ANSWER bytes where that is not 0. All
+ * requests of one recv() are answered by one send(); an answer of more than 64 KiB is a file, and
+ * left to sendfile(); a body is kept in memory of its connection, until the next one takes its
+ * place. What a server costs above this is its own doing: parsing, routing, building an answer.
  *
  * A client that asks for a WebSocket (by the key of RFC 6455 1.3, whose answer is canned, too) has
  * its frames sent back; one that does not take them is dropped. Ends on a signal; prints nothing
  * but errors.
  */
-#define _GNU_SOURCE /* accept4 */
+#define _GNU_SOURCE /* accept4, memfd_create */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,7 +23,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,9 +46,9 @@ static const char canned[] = "HTTP/1.1 200 OK\r\n"
                              "{\"hello\":\"world\"}";
 
 enum {
-    CANNED_LENGTH = sizeof(canned) - 1,
-    CANNED_COPIES = 256,
+    ANSWERS_SIZE = 65536, /* repeated answers are sent from a block of about this size */
     RECEIVE_SIZE = 65536,
+    BODY_MAX = 1 << 30,
     EVENTS_PER_TURN = 512,
     LISTEN_BACKLOG = 4096,
 };
@@ -52,7 +56,9 @@ enum {
 /* The state of a connection, found by its descriptor. */
 struct hfa_floor_conn {
     uint64_t unsent;    /* bytes of answers that are owed; 0 unless the peer reads too slowly */
-    uint32_t offset;    /* how far into the canned answer the next byte to send is */
+    uint32_t offset;    /* how far into the answer the next byte to send is */
+    uint32_t body_left; /* bytes to come of a request's body */
+    char *body;         /* owned: `posted` bytes */
     uint8_t matched;    /* bytes of "\r\n\r\n" seen at the end of the last read */
     bool wait_writable; /* EPOLLOUT is being waited for, and reading is paused */
     bool has_spoken;
@@ -62,7 +68,11 @@ struct hfa_floor_conn {
 
 static struct hfa_floor_conn *conns;
 static size_t conn_limit;
-static char answers[CANNED_LENGTH * CANNED_COPIES];
+static size_t answer_length;
+static char *answers; /* copies of the answer */
+static size_t answers_length;
+static int answer_file = -1; /* has the answer instead */
+static uint32_t posted;
 static char input[RECEIVE_SIZE];
 static char echoed[RECEIVE_SIZE + HFA_FRAME_ECHO_HEAD_MAX];
 
@@ -119,6 +129,33 @@ static uint64_t count_requests(const char *data, size_t length, uint8_t *matched
     return count;
 }
 
+/* The same for requests with a body. */
+static uint64_t count_posted(const char *data, size_t length, struct hfa_floor_conn *conn)
+{
+    uint64_t count = 0;
+    size_t at = 0;
+
+    while (at < length) {
+        if (conn->body_left > 0) {
+            size_t rest = length - at < conn->body_left ? length - at : conn->body_left;
+            char *into = conn->body + posted - conn->body_left;
+            if (into != data + at) {
+                memcpy(into, data + at, rest);
+            }
+            at += rest;
+            conn->body_left -= (uint32_t)rest;
+            count += conn->body_left == 0;
+            continue;
+        }
+        conn->matched = (uint8_t)match_byte(conn->matched, data[at++]);
+        if (conn->matched == 4) {
+            conn->matched = 0;
+            conn->body_left = posted;
+        }
+    }
+    return count;
+}
+
 static void watch(int epoll, int fd, uint32_t events, int operation)
 {
     struct epoll_event event = {.events = events, .data.fd = fd};
@@ -143,9 +180,25 @@ static void accept_all(int epoll, int listener)
             continue;
         }
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-        conns[fd] = (struct hfa_floor_conn){0};
+        free(conns[fd].body);
+        conns[fd] = (struct hfa_floor_conn){.body = posted > 0 ? malloc(posted) : NULL};
+        if (posted > 0 && conns[fd].body == NULL) {
+            fail("malloc");
+        }
         watch(epoll, fd, EPOLLIN, EPOLL_CTL_ADD);
     }
+}
+
+static ssize_t send_some(int fd, const struct hfa_floor_conn *conn)
+{
+    if (answer_file >= 0) {
+        off_t offset = conn->offset;
+        size_t rest = answer_length - conn->offset;
+        return sendfile(fd, answer_file, &offset, rest < conn->unsent ? rest : conn->unsent);
+    }
+    size_t rest = answers_length - conn->offset;
+    return send(fd, answers + conn->offset, rest < conn->unsent ? rest : conn->unsent,
+                MSG_NOSIGNAL);
 }
 
 /* Sends what is owed; false where the connection has failed. */
@@ -154,11 +207,7 @@ static bool flush(int epoll, int fd)
     struct hfa_floor_conn *conn = &conns[fd];
 
     while (conn->unsent > 0) {
-        uint64_t chunk = sizeof(answers) - conn->offset;
-        if (chunk > conn->unsent) {
-            chunk = conn->unsent;
-        }
-        ssize_t sent = send(fd, answers + conn->offset, chunk, MSG_NOSIGNAL);
+        ssize_t sent = send_some(fd, conn);
         if (sent < 0) {
             if (errno == EINTR) {
                 continue;
@@ -173,7 +222,7 @@ static bool flush(int epoll, int fd)
             return true;
         }
         conn->unsent -= (uint64_t)sent;
-        conn->offset = (uint32_t)((conn->offset + (uint64_t)sent) % CANNED_LENGTH);
+        conn->offset = (uint32_t)((conn->offset + (uint64_t)sent) % answer_length);
     }
     if (conn->wait_writable) {
         conn->wait_writable = false;
@@ -192,7 +241,13 @@ static bool serve(int epoll, int fd)
     struct hfa_floor_conn *conn = &conns[fd];
 
     if (!conn->wait_writable) {
-        ssize_t got = recv(fd, input, sizeof(input), 0);
+        char *into = input;
+        size_t size = sizeof(input);
+        if (conn->body_left > 0) {
+            into = conn->body + posted - conn->body_left;
+            size = conn->body_left < size ? conn->body_left : size;
+        }
+        ssize_t got = recv(fd, into, size, 0);
         if (got <= 0) {
             return got < 0 && (errno == EAGAIN || errno == EINTR);
         }
@@ -206,7 +261,9 @@ static bool serve(int epoll, int fd)
             conn->is_websocket = true;
             return send_at_once(fd, upgrade, sizeof(upgrade) - 1);
         }
-        conn->unsent += CANNED_LENGTH * count_requests(input, (size_t)got, &conn->matched);
+        uint64_t count = posted > 0 ? count_posted(into, (size_t)got, conn)
+                                    : count_requests(input, (size_t)got, &conn->matched);
+        conn->unsent += answer_length * count;
     }
     return flush(epoll, fd);
 }
@@ -230,17 +287,65 @@ static int listen_on(uint16_t port)
     return listener;
 }
 
+/* Makes the answer, and copies of it or a file. */
+static void make_answer(size_t body_length)
+{
+    char head[256];
+    size_t head_length = 0;
+    size_t copies = 1;
+
+    if (body_length > 0) {
+        head_length = (size_t)snprintf(head, sizeof(head),
+                                       "HTTP/1.1 200 OK\r\n"
+                                       "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                                       "server: hyperfastapi\r\n"
+                                       "content-length: %zu\r\n"
+                                       "content-type: application/json\r\n\r\n",
+                                       body_length);
+    }
+    answer_length = body_length > 0 ? head_length + body_length : sizeof(canned) - 1;
+    if (answer_length < ANSWERS_SIZE) {
+        copies = ANSWERS_SIZE / answer_length;
+    }
+    answers_length = copies * answer_length;
+    answers = malloc(answers_length);
+    if (answers == NULL) {
+        fail("malloc");
+    }
+    for (char *at = answers; at < answers + answers_length; at += answer_length) {
+        memset(at, 'a', answer_length);
+        memcpy(at, body_length > 0 ? head : canned, body_length > 0 ? head_length : answer_length);
+    }
+    if (body_length > ANSWERS_SIZE) {
+        answer_file = memfd_create("answer", MFD_CLOEXEC);
+        if (answer_file < 0 ||
+            write(answer_file, answers, answer_length) != (ssize_t)answer_length) {
+            fail("the answer's file");
+        }
+    }
+}
+
+static long read_number(const char *text, long least, long most)
+{
+    char *rest;
+    long value = strtol(text, &rest, 10);
+
+    if (rest == text || *rest != '\0' || value < least || value > most) {
+        fprintf(stderr, "usage: hfa-floor PORT (1 to 65535) [ANSWER [POSTED]] (0 to %d)\n",
+                BODY_MAX);
+        exit(2);
+    }
+    return value;
+}
+
 int main(int argc, char **argv)
 {
     struct epoll_event events[EVENTS_PER_TURN];
     struct rlimit files;
-    char *rest = NULL;
-    long port = argc == 2 ? strtol(argv[1], &rest, 10) : -1;
+    long port = read_number(argc >= 2 && argc <= 4 ? argv[1] : "", 1, 65535);
 
-    if (rest == NULL || *rest != '\0' || port < 1 || port > 65535) {
-        fprintf(stderr, "usage: hfa-floor PORT (1 to 65535)\n");
-        return 2;
-    }
+    make_answer((size_t)read_number(argc > 2 ? argv[2] : "0", 0, BODY_MAX));
+    posted = (uint32_t)read_number(argc > 3 ? argv[3] : "0", 0, BODY_MAX);
     if (getrlimit(RLIMIT_NOFILE, &files) < 0) {
         fail("getrlimit");
     }
@@ -252,9 +357,6 @@ int main(int argc, char **argv)
     conns = calloc(conn_limit, sizeof(*conns));
     if (conns == NULL) {
         fail("calloc");
-    }
-    for (size_t i = 0; i < CANNED_COPIES; i++) {
-        memcpy(answers + i * CANNED_LENGTH, canned, CANNED_LENGTH);
     }
 
     int epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -126,7 +127,7 @@ def _command(
     for line in asked.headers:
         command += ["--header", line]
     if asked.request_body is not None:
-        command += ["--body", asked.request_body]
+        command += ["--body-file", "/dev/stdin"]
     if asked.body is not None:
         command += ["--expect-body", asked.body]
     elif asked.constant_length and asked.message is None:
@@ -148,15 +149,24 @@ class _Generator:
     Args:
         command: its command line.
         cpus: processors that it may use.
+        body: what it reads as its standard input.
     """
 
-    def __init__(self, command: list[str], cpus: tuple[int, ...]) -> None:
+    def __init__(self, command: list[str], cpus: tuple[int, ...], body: bytes | None) -> None:
         own_cpus = os.sched_getaffinity(0)
         os.sched_setaffinity(0, set(cpus))
         try:
-            self._process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
+            # A file need not be fed while it runs, as a pipe would have to be.
+            with tempfile.TemporaryFile() as standard_input:
+                standard_input.write(body or b"")
+                standard_input.seek(0)
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=standard_input,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
         finally:
             os.sched_setaffinity(0, own_cpus)
 
@@ -216,7 +226,7 @@ def measure(server: ServerProcess, scenario: Scenario, load: Load) -> Measuremen
     """
     pids = server.tree()
     command = _command(server, server.application, scenario, load, pids, scenario.connections)
-    measured = _Generator(command, load.cpus).measurement()
+    measured = _Generator(command, load.cpus, server.application.request_body).measurement()
     _check_processes(server, pids)
     return measured
 
@@ -239,9 +249,11 @@ def measure_beside(
     slow_application = application(beside.application)
     fast = _command(server, server.application, scenario, load, pids, scenario.connections)
     slow = _command(server, slow_application, scenario, load, pids, beside.connections)
-    fast_alone = _Generator(fast, load.cpus).measurement()
-    slow_alone = _Generator(slow, load.cpus).measurement()
-    slow_running, fast_running = _Generator(slow, load.cpus), _Generator(fast, load.cpus)
+    posted = (server.application.request_body, slow_application.request_body)
+    fast_alone = _Generator(fast, load.cpus, posted[0]).measurement()
+    slow_alone = _Generator(slow, load.cpus, posted[1]).measurement()
+    slow_running = _Generator(slow, load.cpus, posted[1])
+    fast_running = _Generator(fast, load.cpus, posted[0])
     together, slow_beside = fast_running.measurement(), slow_running.measurement()
     _check_processes(server, pids)
     every = (fast_alone, slow_alone, slow_beside, together)

@@ -32,6 +32,7 @@ static const char help[] =
     "\n"
     "  --method METHOD --path PATH --header 'NAME: VALUE' ... --body TEXT\n"
     "                        the request (default GET /)\n"
+    "  --body-file FILE      the bytes of its body, up to 64 MiB\n"
     "  --request FILE        the request's exact bytes instead\n"
     "\n"
     "  --websocket SIZE      open WebSockets at PATH; a request is a text message of that many\n"
@@ -91,11 +92,12 @@ static uint64_t read_seconds(const char *option, const char *text, double least)
     return (uint64_t)(read_real(option, text, least, 86400) * 1e9);
 }
 
-static void read_file(const char *path, char **bytes, size_t *length)
+static void read_file(const char *option, const char *path, char **bytes, size_t *length)
 {
     FILE *file = fopen(path, "rb");
-    size_t capacity = 1 << 20;
+    size_t capacity = (size_t)64 << 20;
 
+    free(*bytes);
     *bytes = malloc(capacity);
     if (*bytes == NULL) {
         fail_memory();
@@ -105,18 +107,19 @@ static void read_file(const char *path, char **bytes, size_t *length)
         *length = fread(*bytes, 1, capacity, file);
     }
     if (file == NULL || ferror(file)) {
-        fprintf(stderr, "hfa-load: --request %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "hfa-load: --%s %s: %s\n", option, path, strerror(errno));
         exit(2);
     }
     if (*length == 0 || *length == capacity) {
-        refuse("request", path, "a file of 1 byte to under 1 MiB");
+        refuse(option, path, "a file of 1 byte to under 64 MiB");
     }
     fclose(file);
 }
 
 /* The request as text, from its parts. */
 static void build_request(struct hfa_load_options *options, const char *method, const char *path,
-                          char *const *headers, unsigned header_count, const char *body)
+                          char *const *headers, unsigned header_count, const char *body,
+                          size_t body_length)
 {
     char host[INET_ADDRSTRLEN];
     size_t size = 0;
@@ -132,9 +135,12 @@ static void build_request(struct hfa_load_options *options, const char *method, 
         fprintf(out, "%s\r\n", headers[i]);
     }
     if (body != NULL) {
-        fprintf(out, "content-length: %zu\r\n", strlen(body));
+        fprintf(out, "content-length: %zu\r\n", body_length);
     }
-    fprintf(out, "\r\n%s", body != NULL ? body : "");
+    fprintf(out, "\r\n");
+    if (body_length > 0) {
+        fwrite(body, 1, body_length, out);
+    }
     if (fclose(out) != 0) {
         fail_memory();
     }
@@ -199,6 +205,7 @@ void hfa_load_options_read(struct hfa_load_options *options, int argc, char **ar
         PATH,
         HEADER,
         BODY,
+        BODY_FILE,
         REQUEST,
         WEBSOCKET,
         EXPECT_STATUS,
@@ -224,6 +231,7 @@ void hfa_load_options_read(struct hfa_load_options *options, int argc, char **ar
         {"path", required_argument, NULL, PATH},
         {"header", required_argument, NULL, HEADER},
         {"body", required_argument, NULL, BODY},
+        {"body-file", required_argument, NULL, BODY_FILE},
         {"request", required_argument, NULL, REQUEST},
         {"websocket", required_argument, NULL, WEBSOCKET},
         {"expect-status", required_argument, NULL, EXPECT_STATUS},
@@ -236,7 +244,8 @@ void hfa_load_options_read(struct hfa_load_options *options, int argc, char **ar
     };
     const char *method = "GET";
     const char *path = "/";
-    const char *body = NULL;
+    char *body = NULL;
+    size_t body_length = 0;
     char *headers[64];
     size_t message_size = 0;
     unsigned header_count = 0;
@@ -304,11 +313,18 @@ void hfa_load_options_read(struct hfa_load_options *options, int argc, char **ar
             headers[header_count++] = optarg;
             break;
         case BODY:
-            body = optarg;
+            free(body);
+            body = strdup(optarg);
+            if (body == NULL) {
+                fail_memory();
+            }
+            body_length = strlen(body);
+            break;
+        case BODY_FILE:
+            read_file("body-file", optarg, &body, &body_length);
             break;
         case REQUEST:
-            free(options->request);
-            read_file(optarg, &options->request, &options->request_length);
+            read_file("request", optarg, &options->request, &options->request_length);
             break;
         case WEBSOCKET:
             options->websocket = true;
@@ -377,8 +393,9 @@ void hfa_load_options_read(struct hfa_load_options *options, int argc, char **ar
         }
     }
     if (options->request == NULL) {
-        build_request(options, method, path, headers, header_count, body);
+        build_request(options, method, path, headers, header_count, body, body_length);
     }
+    free(body);
     if (options->websocket) {
         build_message(options, message_size);
     }

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.alone import measure_alone
 from benchmarks.catalogue import (
     BASELINE,
     CONTENDERS,
     FLOOR,
     LISTENER,
+    PYDANTIC,
     SCENARIOS,
     Application,
     Contender,
@@ -69,7 +71,7 @@ def _all_of(scenario: Scenario) -> list[Plan]:
     found = []
     for served in map(application, scenario.applications):
         for contender in CONTENDERS:
-            if served.kind not in contender.kinds:
+            if not contender.stands_beside(served):
                 continue
             if contender.one_worker and scenario.workers > 1:
                 continue
@@ -101,14 +103,12 @@ def plans(scenario: Scenario, only: tuple[str, ...]) -> list[Plan]:
     every = _all_of(scenario)
     wanted = [plan for plan in every if not only or any(selects(text, plan) for text in only)]
     applications = {plan.application.name for plan in wanted}
+    references = (FLOOR, BASELINE, LISTENER, PYDANTIC)
     return [
         plan
         for plan in every
         if plan in wanted
-        or (
-            plan.contender.name in (FLOOR, BASELINE, LISTENER)
-            and plan.application.name in applications
-        )
+        or (plan.contender.name in references and plan.application.name in applications)
     ]
 
 
@@ -116,6 +116,10 @@ def _measure_once(plan: Plan, settings: Settings) -> Measurement:
     scenario = plan.scenario
     workers = scenario.workers if plan.contender.serves_applications else 1
     server_cpus = settings.server_cpus if scenario.pinned else settings.all_cpus
+    if plan.contender.is_alone:
+        return measure_alone(
+            plan.application.pydantic, server_cpus, settings.warmup, settings.duration
+        )
     load = Load(
         settings.build,
         settings.load_cpus if scenario.pinned else settings.all_cpus,

@@ -83,6 +83,8 @@ class ServerProcess:
             "target": application.target,
             "port": str(self.port),
             "workers": str(workers),
+            "answer": str(application.floor_answer or 0),
+            "posted": str(len(application.request_body or b"") if application.floor_answer else 0),
         }
         self.command = [part.format(**values) for part in contender.command] + list(arguments)
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
@@ -162,8 +164,7 @@ class ServerProcess:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_SECONDS)
         try:
             fields = dict(line.split(": ", 1) for line in asked.headers)
-            body = None if asked.request_body is None else asked.request_body.encode()
-            connection.request(asked.method, asked.path, body, fields)
+            connection.request(asked.method, asked.path, asked.request_body, fields)
             response = connection.getresponse()
             head = [f"{name.lower()}: {value}" for name, value in response.getheaders()]
             return response.status, head, response.read()

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from benchmarks.catalogue import BASELINE, FLOOR, LISTENER, SCENARIOS, Scenario
+from benchmarks.catalogue import (
+    BASELINE,
+    FLOOR,
+    LISTENER,
+    OURS,
+    PYDANTIC,
+    SCENARIOS,
+    Scenario,
+)
 from benchmarks.results import Cell, Run, Spread
 
 NONE = "-"
@@ -81,6 +89,10 @@ def rows(run: Run, name: str) -> list[list[str]]:
         columns.append((f"CPU / {BASELINE}", lambda cell: _range(run.to_baseline(cell))))
     if about.is_websocket:
         columns.append((f"CPU / {LISTENER}", lambda cell: _range(run.to_listener(cell))))
+    if about.shares:
+        columns.append(("times less", lambda cell: _times_less(run, cell)))
+        columns.append(("the bytes'", lambda cell: _share(run, cell, FLOOR)))
+        columns.append(("pydantic's", lambda cell: _share(run, cell, PYDANTIC)))
     if not about.pinned:
         columns.append(("CPU / pinned", lambda cell: _range(run.to_pinned(cell))))
     if about.rate:
@@ -99,6 +111,20 @@ def _percent(value: Spread | None, whole: float = 1.0) -> str:
         return NONE
     median, least, most = (part / whole * 100 for part in (value.median, value.least, value.most))
     return f"{median:.0f} % ({least:.0f} to {most:.0f})"
+
+
+def _times_less(run: Run, cell: Cell) -> str:
+    """Return how many times our CPU time the baseline's is."""
+    baseline = run.cell(cell.scenario, cell.application, BASELINE)
+    if cell.contender != OURS or baseline is None:
+        return NONE
+    return _range(run.ratio(baseline, cell))
+
+
+def _share(run: Run, cell: Cell, part: str) -> str:
+    """Return how much of our CPU time another contender takes for a part of the work."""
+    other = run.cell(cell.scenario, cell.application, part)
+    return _percent(run.ratio(other, cell)) if cell.contender == OURS and other else NONE
 
 
 def _imbalance(cell: Cell, workers: int) -> str:

@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel
 
+from benchmarks.applications.row_models import Row
 from benchmarks.applications.rows import rows
 
 app = FastAPI()
@@ -121,25 +122,6 @@ async def read_users_me(
 
 
 ROWS = rows()
-
-
-class Size(BaseModel):
-    """A part of a row."""
-
-    width: int
-    height: float
-
-
-class Row(BaseModel):
-    """A row of a large request."""
-
-    id: int
-    name: str
-    price: float
-    available: bool
-    note: str | None
-    tags: list[str]
-    size: Size
 
 
 @app.get("/json-out")

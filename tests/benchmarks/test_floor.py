@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import time
@@ -20,12 +21,12 @@ HANDSHAKE = (
 KEY = b"\x5a\x13\x7e\x21"
 
 
-@pytest.fixture
-def floor(build: Path) -> Iterator[int]:
-    """The port of a running floor."""
+@contextlib.contextmanager
+def running(build: Path, *lengths: str) -> Iterator[int]:
+    """Run a floor, with the lengths of bodies that it is told; gives its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
-    process = subprocess.Popen([build / "benchmarks" / "hfa-floor", str(port)])
+    process = subprocess.Popen([build / "benchmarks" / "hfa-floor", str(port), *lengths])
     try:
         for _ in range(500):
             try:
@@ -37,6 +38,13 @@ def floor(build: Path) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.fixture
+def floor(build: Path) -> Iterator[int]:
+    """The port of a running floor."""
+    with running(build) as port:
+        yield port
 
 
 def frame(head: bytes, payload: bytes) -> bytes:
@@ -80,4 +88,21 @@ def test_load_accepts_its_messages(floor: int, load: Load, size: int) -> None:
 
 def test_load_accepts_its_responses(floor: int, load: Load) -> None:
     outcome = load(floor, "--pipeline", "3", "--expect-body", '{"hello":"world"}', requests=99)
+    assert outcome.errors() == {}
+
+
+@pytest.mark.parametrize("answer", [1, 10_000, 65_536, 1_000_000])
+@pytest.mark.parametrize("posted", [0, 1, 100_000])
+def test_answers_and_bodies_of_requests_have_the_lengths_that_it_is_told(
+    build: Path, load: Load, tmp_path: Path, answer: int, posted: int
+) -> None:
+    options: list[str] = []
+    if posted:
+        body = tmp_path / "body"
+        body.write_bytes((b"\r\n\r\n" * posted)[:posted])
+        options = ["--method", "POST", "--body-file", str(body)]
+    with running(build, str(answer), str(posted)) as port:
+        outcome = load(
+            port, "--pipeline", "3", "--expect-length", str(answer), *options, requests=30
+        )
     assert outcome.errors() == {}

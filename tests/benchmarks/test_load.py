@@ -243,6 +243,30 @@ def test_request_from_a_file_is_sent_to_the_byte(load: Load, tmp_path: Path) -> 
     assert received == [wanted * 3]
 
 
+def test_body_from_a_file_is_sent_with_its_length(load: Load, tmp_path: Path) -> None:
+    body = b"\x00\xff\r\n\r\n" * 50_000
+    file = tmp_path / "body"
+    file.write_bytes(body)
+    received: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_once() -> None:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as wire:
+                head = iter(wire.readline, b"\r\n")
+                received.extend(line for line in head if line.startswith(b"content-length"))
+                received.append(wire.read(len(body)))
+                connection.sendall(GOOD)
+                connection.recv(65536)
+
+        thread = threading.Thread(target=answer_once)
+        thread.start()
+        arguments = ("--method", "POST", "--body-file", str(file), "--connections", "1")
+        load(listener.getsockname()[1], *arguments, requests=1)
+        thread.join(10)
+    assert received == [b"content-length: 300000\r\n", body]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -252,6 +276,7 @@ def test_request_from_a_file_is_sent_to_the_byte(load: Load, tmp_path: Path) -> 
         (("--port", "80", "--connections", "many"), "--connections many: expected a number"),
         (("--port", "80", "--rate", "0"), "--rate 0: expected a number from 0.001"),
         (("--port", "80", "--request", "/nonexistent"), "No such file"),
+        (("--port", "80", "--body-file", "/nonexistent"), "--body-file /nonexistent: No such file"),
         (("--port", "80", "--nonsense"), "--help lists the options"),
         (("--port", "80", "extra"), "extra is not an option"),
         (("--port", "80", "--expect-body", "a", "--expect-length", "2"), "contradict"),

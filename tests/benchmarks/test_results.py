@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,10 +10,12 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import documentation, rounds, table
+from benchmarks.alone import measure_alone
 from benchmarks.catalogue import CONTENDERS, SCENARIOS, application
 from benchmarks.chart import draw
 from benchmarks.load_client import BesideMeasurement, Measurement
 from benchmarks.results import Cell, Run, Spread
+from benchmarks.server_process import ServerFailed
 
 ONE = Measurement(
     requests=1000,
@@ -149,6 +152,35 @@ def test_a_run_leaves_pages_alone_that_it_has_no_figures_for(tmp_path: Path) -> 
     }
 
 
+def test_features_show_what_the_bytes_and_pydantic_take(tmp_path: Path) -> None:
+    run = Run(
+        {},
+        {},
+        {},
+        [
+            Cell("features", "form", "floor", with_cpu(4, 3)),
+            Cell("features", "form", "hyperfastapi", with_cpu(8, 12)),
+            Cell("features", "form", "uvicorn", with_cpu(80, 120)),
+            Cell("features", "form", "pydantic", with_cpu(1, 3)),
+        ],
+    )
+    heading, floor, ours, *_ = table.rows(run, "features")
+    shown = dict(zip(heading, ours, strict=True))
+    assert shown["times less"] == "10.0"
+    assert shown["the bytes'"] == "38 % (25 to 50)"
+    assert shown["pydantic's"] == "19 % (12 to 25)"
+    assert dict(zip(heading, floor, strict=True))["times less"] == "-"
+    assert {path.stem for path in documentation.write(run, tmp_path)} == {"benchmarks-features"}
+
+
+def test_a_function_alone_is_measured_as_contenders_are() -> None:
+    cpus = os.sched_getaffinity(0)
+    found = measure_alone("benchmarks.applications.pydantic_part:form", cpus, 0.0, 0.05)
+    assert found.requests > 0 and found.cpu_us > 0 and found.errors == 0
+    with pytest.raises(ServerFailed, match="no_such_name"):
+        measure_alone("benchmarks.applications.pydantic_part:no_such_name", cpus, 0.0, 0.05)
+
+
 def cells(*only: str) -> list[str]:
     """Return the names of the cells that are selected."""
     return [
@@ -179,7 +211,8 @@ def test_an_applications_name_alone_selects_it_in_its_first_scenario() -> None:
 
 def test_a_name_selects_by_whole_words() -> None:
     assert not any("async-io" in cell for cell in cells("async"))
-    assert {cell.split("/")[2] for cell in cells("granian")} == {"floor", "uvicorn", "granian"}
+    references = {"floor", "uvicorn", "pydantic"}
+    assert {cell.split("/")[2] for cell in cells("granian")} == {"granian", *references}
 
 
 def test_every_contender_stands_beside_every_application_that_it_can_serve() -> None:
@@ -193,7 +226,7 @@ def test_every_contender_stands_beside_every_application_that_it_can_serve() -> 
             assert found == {
                 entry.name
                 for entry in CONTENDERS
-                if application(name).kind in entry.kinds
+                if entry.stands_beside(application(name))
                 and (scenario.workers == 1 or not entry.one_worker)
                 and (scenario.beside is None or entry.serves_applications)
             }
