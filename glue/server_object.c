@@ -762,6 +762,7 @@ static PyObject *get_counters(PyObject *self, void *unused)
         {"tls_failures", counters->tls_failures},
         {"h2_connections", counters->h2_connections},
         {"h2_streams", counters->h2_streams},
+        {"h2_yields", counters->h2_yields},
         {"h2_reset_floods", counters->h2_reset_floods},
         {"h2_error_floods", counters->h2_error_floods},
         {"h2_continuation_floods", counters->h2_continuation_floods},

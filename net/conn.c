@@ -31,7 +31,8 @@ static void on_change(struct hfa_carrier *carrier)
         server->dirty = conn;
     }
     bool has_input = hfa_buffer_length(&conn->input) > 0 || conn->eof || conn->transport.has_input;
-    if (has_input && carrier->wants_input && !conn->is_hungry && conn->engine != NULL) {
+    if (has_input && carrier->wants_input && !conn->is_hungry && !conn->is_rested &&
+        conn->engine != NULL) {
         conn->is_hungry = true;
         conn->hungry_next = NULL;
         *server->hungry_last = conn;
@@ -67,7 +68,7 @@ void hfa_conn_close(struct hfa_conn *conn)
     hfa_peer_release(conn->carrier.peer);
     hfa_server_forget(server, conn);
     /* The lists of this turn may still hold it. */
-    if (conn->is_dirty || conn->is_hungry)
+    if (conn->is_dirty || conn->is_hungry || conn->is_rested)
         return;
     hfa_reactor_defer(server->reactor, &conn->deferred);
 }
@@ -75,7 +76,7 @@ void hfa_conn_close(struct hfa_conn *conn)
 /* Called by the server when it takes a connection off one of the turn's lists. */
 static void free_if_closed(struct hfa_conn *conn)
 {
-    if (conn->is_closed && !conn->is_dirty && !conn->is_hungry)
+    if (conn->is_closed && !conn->is_dirty && !conn->is_hungry && !conn->is_rested)
         hfa_reactor_defer(conn->server->reactor, &conn->deferred);
 }
 
@@ -164,23 +165,36 @@ static void offer(struct hfa_conn *conn, char *data, size_t length)
     }
     if (status != HFA_OK)
         hfa_conn_close(conn);
+    else if (conn->carrier.wants_turn)
+        hfa_server_rest(conn->server, conn);
 }
 
 static void read_input(struct hfa_conn *conn);
 
-void hfa_conn_feed(struct hfa_conn *conn)
+static void feed(struct hfa_conn *conn)
 {
-    conn->is_hungry = false;
     if (conn->is_closed) {
         free_if_closed(conn);
         return;
     }
-    if (!conn->carrier.wants_input || conn->is_lingering)
+    if (!conn->carrier.wants_input || conn->is_lingering || conn->is_rested)
         return;
     if (conn->transport.has_input)
         read_input(conn);
     else
         offer(conn, conn->input.data + conn->input.start, hfa_buffer_length(&conn->input));
+}
+
+void hfa_conn_feed(struct hfa_conn *conn)
+{
+    conn->is_hungry = false;
+    feed(conn);
+}
+
+void hfa_conn_resume(struct hfa_conn *conn)
+{
+    conn->is_rested = false;
+    feed(conn);
 }
 
 static void drop_input(struct hfa_conn *conn)
@@ -447,11 +461,11 @@ static void on_ready(struct hfa_watch *watch, unsigned readiness)
         drop_input(conn);
         return;
     }
-    bool reads =
-        readiness & HFA_READABLE && watch->interest & HFA_READABLE && conn->carrier.wants_input;
+    bool reads = readiness & HFA_READABLE && watch->interest & HFA_READABLE &&
+                 conn->carrier.wants_input && !conn->is_rested;
     if (reads)
         read_input(conn);
-    else if (readiness & HFA_HANGUP)
+    else if (readiness & HFA_HANGUP && !conn->is_rested)
         hfa_conn_close(conn);
     if (conn->is_closed)
         return;
@@ -488,7 +502,8 @@ void hfa_conn_shutdown(struct hfa_conn *conn)
     if (conn->engine == NULL)
         return; /* its engine hears of it when it begins */
     /* A request that has arrived, but was not read yet, is still served. */
-    if (conn->watch.interest & HFA_READABLE && conn->carrier.wants_input && !conn->is_lingering)
+    if (conn->watch.interest & HFA_READABLE && conn->carrier.wants_input && !conn->is_lingering &&
+        !conn->is_rested)
         read_input(conn);
     if (conn->is_closed)
         return;

@@ -39,9 +39,11 @@ struct hfa_conn {
     struct hfa_conn **link;
     struct hfa_conn *dirty_next;  /* to be looked at by the next flush */
     struct hfa_conn *hungry_next; /* has input that the engine may want now */
+    struct hfa_conn *rested_next; /* has input for the next turn */
     unsigned char fed;            /* pipelined requests in a row that came before others' */
     bool is_dirty;
     bool is_hungry;
+    bool is_rested;    /* neither read nor fed until the next turn */
     bool is_detected;  /* HTTP/1.1 or HTTP/2 is decided */
     bool is_draining;  /* the server drains, told before there was an engine */
     bool eof;          /* the peer has ended its side */
@@ -54,6 +56,9 @@ struct hfa_conn *hfa_conn_open(struct hfa_server *server, int fd);
 
 /* Gives the engine what it has not taken yet. */
 void hfa_conn_feed(struct hfa_conn *conn);
+
+/* The same in a turn after one that it rested in. */
+void hfa_conn_resume(struct hfa_conn *conn);
 
 /* Sends what waits, and acts on what the engine wishes: the last step of every turn. */
 void hfa_conn_flush(struct hfa_conn *conn);

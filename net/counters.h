@@ -10,6 +10,7 @@ struct hfa_counters {
     uint64_t tls_failures;
     uint64_t h2_connections;
     uint64_t h2_streams;
+    uint64_t h2_yields; /* pieces of input that were too much work for one turn */
     /* Connections ended because a client has gone beyond the bound. */
     uint64_t h2_reset_floods;
     uint64_t h2_error_floods; /* resets that the client's faults made us send: MadeYouReset */

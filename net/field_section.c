@@ -5,7 +5,7 @@
 /* RFC 9113 6.5.2: what each field counts beside its text. */
 #define FIELD_OVERHEAD 32
 /* A head that is so many times larger than allowed is an attack on the decoder. */
-#define BOMB_FACTOR 8
+#define BOMB_FACTOR 4
 
 enum hfa_status hfa_field_section_begin(struct hfa_field_section *section,
                                         struct hfa_exchange *exchange)

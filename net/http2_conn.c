@@ -13,6 +13,16 @@
 /* After so many frames of one piece of input, what they call for is put into the output: it is
  * counted there, and a client that goes too far has no more of its input looked at. */
 #define FRAMES_AT_ONCE 32
+/* What one call of input() may cost before the rest waits for another turn, in which other
+ * connections have theirs. A unit is what one byte of a field costs to be unpacked and checked: a
+ * few instructions. As many requests as a client may have under way are within it. */
+#define WORK_MAX    ((size_t)128 * 1024)
+#define WORK_FRAME  128
+#define WORK_STREAM 1024
+#define WORK_FIELD  32
+/* A byte of HPACK may stand for a whole table: so many are unpacked between two looks at the work.
+ */
+#define HEAD_PIECE 32
 
 static struct hfa_http2_stream *find_stream(nghttp2_session *session, int32_t id)
 {
@@ -177,6 +187,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
 {
     struct hfa_http2_conn *conn = opaque;
 
+    conn->work += WORK_FIELD + bytes_of(name).length + bytes_of(value).length;
     /* Trailers were checked by nghttp2 and are of no use to ASGI. */
     if (conn->receiving == NULL || conn->receiving->id != frame->hd.stream_id)
         return 0;
@@ -415,13 +426,30 @@ static size_t input_frame(struct hfa_http2_conn *conn, struct hfa_bytes input)
         }
         taken = HFA_HTTP2_FRAME_HEAD_SIZE;
         conn->frame_left = head.length;
+        conn->is_in_head = head.type == NGHTTP2_HEADERS || head.type == NGHTTP2_CONTINUATION;
+        conn->work += WORK_FRAME + (head.type == NGHTTP2_HEADERS ? WORK_STREAM : 0);
     }
     size_t payload = input.length - taken;
     if (payload > conn->frame_left)
         payload = conn->frame_left;
+    if (conn->is_in_head && payload > HEAD_PIECE)
+        payload = HEAD_PIECE;
     conn->frame_left -= payload;
     receive(conn, input.data, taken + payload);
     return taken + payload;
+}
+
+/* Whether what comes next is work for another turn. Frames that may take a request back belong to
+ * the turn of that request: they are cheap, and how many there may be is bounded. */
+static bool is_for_later(const struct hfa_http2_conn *conn, struct hfa_bytes input)
+{
+    struct hfa_http2_frame_head head;
+
+    if (conn->work < WORK_MAX)
+        return false;
+    if (conn->frame_left > 0 || !hfa_http2_frame_head_read(input, &head))
+        return true;
+    return head.type == NGHTTP2_HEADERS || head.type == NGHTTP2_DATA;
 }
 
 static enum hfa_status http2_input(void *engine, char *data, size_t length, bool eof,
@@ -430,8 +458,12 @@ static enum hfa_status http2_input(void *engine, char *data, size_t length, bool
     struct hfa_http2_conn *conn = engine;
     size_t at = 0;
 
+    conn->work = 0;
+    conn->carrier->wants_turn = false;
     for (unsigned frames = 1; at < length && !conn->is_broken; frames++) {
-        size_t taken = input_frame(conn, (struct hfa_bytes){data + at, length - at});
+        struct hfa_bytes rest = {data + at, length - at};
+        conn->carrier->wants_turn = is_for_later(conn, rest);
+        size_t taken = conn->carrier->wants_turn ? 0 : input_frame(conn, rest);
         if (taken == 0)
             break;
         at += taken;
@@ -447,10 +479,12 @@ static enum hfa_status http2_input(void *engine, char *data, size_t length, bool
         at = length;
         conn->carrier->wants_input = false;
     }
+    if (conn->carrier->wants_turn)
+        conn->carrier->dispatcher->counters.h2_yields++;
     *consumed = at;
     if (length > 0)
         conn->idle_until_ns = after(conn, hfa_http2_limits(conn)->idle_timeout_ns);
-    if (eof)
+    if (eof && !conn->carrier->wants_turn)
         end_input(conn);
     hfa_http2_changed(conn);
     return HFA_OK;

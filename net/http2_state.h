@@ -68,6 +68,8 @@ struct hfa_http2_conn {
     uint64_t tick_ns;   /* when the streams' time-outs are looked at next */
     uint64_t goaway_ns; /* when a drain says which streams were the last */
     size_t frame_left;  /* bytes of the frame at hand that are still to come */
+    bool is_in_head;    /* that frame carries fields */
+    size_t work;        /* what the input at hand has cost so far, in bytes of fields unpacked */
     int32_t last_id;    /* the highest that the client has opened */
     /* Streams that we have reset, the latest at their place modulo the size: the client may have
      * sent more on them before it knew. */

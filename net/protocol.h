@@ -17,6 +17,7 @@ struct hfa_carrier {
     const uint64_t *now_ns;            /* borrowed: time of the current turn */
     uint64_t deadline_ns;              /* the engine's next time-out; HFA_NEVER without one */
     bool wants_input;                  /* false: do not read, the application is behind */
+    bool wants_turn;                   /* input was left for another turn, others have theirs */
     bool wants_close;                  /* close when the output is sent */
     bool wants_linger;                 /* then read on for a while: the peer may still be sending */
     bool wants_reset;                  /* close with a reset, so that the cut shows */

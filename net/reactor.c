@@ -349,6 +349,17 @@ void hfa_reactor_post(struct hfa_reactor *reactor, struct hfa_post *post)
     hfa_reactor_wake(reactor);
 }
 
+void hfa_reactor_cancel_post(struct hfa_reactor *reactor, const struct hfa_post *post)
+{
+    pthread_mutex_lock(&reactor->posts_lock);
+    struct hfa_post **link = &reactor->posts;
+    while (*link != NULL && *link != post)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = post->next;
+    pthread_mutex_unlock(&reactor->posts_lock);
+}
+
 const char *hfa_reactor_name(void)
 {
     return hfa_backend_name();

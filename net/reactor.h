@@ -86,6 +86,9 @@ void hfa_reactor_wake(struct hfa_reactor *reactor);
 /* Any thread: `post` runs in the reactor's thread at its next turn. */
 void hfa_reactor_post(struct hfa_reactor *reactor, struct hfa_post *post);
 
+/* The reactor's thread: a post that has not run yet, if it is one, never will. */
+void hfa_reactor_cancel_post(struct hfa_reactor *reactor, const struct hfa_post *post);
+
 /* "epoll" or "poll". */
 const char *hfa_reactor_name(void);
 

@@ -12,6 +12,8 @@
 #define ACCEPT_BATCH 64
 /* Requests that a connection may have answered in a row while others wait. */
 #define PIPELINED_MAX 16
+/* Pieces of input too long for one turn, of which a turn goes on with so many. */
+#define RESUMED_AT_ONCE 4
 /* How long accepting pauses when descriptors are out, unless a connection closes before. */
 #define ACCEPT_PAUSE_NS (100 * HFA_NS_PER_MS)
 
@@ -167,6 +169,49 @@ void hfa_server_forget(struct hfa_server *server, struct hfa_conn *conn)
         resume_accepting(server);
 }
 
+static void ask_for_next_turn(struct hfa_server *server)
+{
+    if (!server->is_next_turn_due)
+        hfa_reactor_post(server->reactor, &server->next_turn);
+    server->is_next_turn_due = true;
+}
+
+void hfa_server_rest(struct hfa_server *server, struct hfa_conn *conn)
+{
+    if (conn->is_rested)
+        return;
+    conn->is_rested = true;
+    conn->rested_next = NULL;
+    *server->rested_last = conn;
+    server->rested_last = &conn->rested_next;
+    ask_for_next_turn(server);
+}
+
+/* The first of those that have more. */
+static void resume_rested(struct hfa_server *server)
+{
+    struct hfa_conn *conn = server->rested;
+
+    server->rested = conn->rested_next;
+    if (server->rested == NULL)
+        server->rested_last = &server->rested;
+    hfa_conn_resume(conn); /* may free it, or let it rest again */
+}
+
+/* All that was ready has been read. A few go on with what they have, however many there are: who
+ * asks for little waits for a turn, and a turn is short. */
+static void on_next_turn(struct hfa_post *post)
+{
+    struct hfa_server *server =
+        (struct hfa_server *)((char *)post - offsetof(struct hfa_server, next_turn));
+
+    server->is_next_turn_due = false;
+    for (unsigned i = 0; i < RESUMED_AT_ONCE && server->rested != NULL; i++)
+        resume_rested(server);
+    if (server->rested != NULL)
+        ask_for_next_turn(server);
+}
+
 enum hfa_status hfa_server_new(struct hfa_reactor *reactor, struct hfa_app *app,
                                const struct hfa_limits *limits, struct hfa_server **server)
 {
@@ -183,6 +228,8 @@ enum hfa_status hfa_server_new(struct hfa_reactor *reactor, struct hfa_app *app,
     new->limits = *limits;
     new->limits.http2 = limits->http2 &&hfa_http2_library()[0] != '\0';
     new->hungry_last = &new->hungry;
+    new->rested_last = &new->rested;
+    new->next_turn.run = on_next_turn;
     new->accept_timer.on_expire = on_accept_timer;
     hfa_dispatcher_init(&new->dispatcher, app, &new->limits);
     hfa_server_set_default_fields(new, true, (struct hfa_bytes){0});
@@ -318,6 +365,9 @@ void hfa_server_close(struct hfa_server *server)
 void hfa_server_free(struct hfa_server *server)
 {
     hfa_server_close(server);
+    hfa_reactor_cancel_post(server->reactor, &server->next_turn);
+    while (server->rested != NULL)
+        resume_rested(server);
     hfa_server_flush(server); /* off the lists of the turn */
     hfa_dispatcher_run(&server->dispatcher, UINT32_MAX);
     hfa_dispatcher_free(&server->dispatcher);

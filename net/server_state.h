@@ -27,6 +27,10 @@ struct hfa_server {
     struct hfa_conn *dirty;
     struct hfa_conn *hungry;
     struct hfa_conn **hungry_last;
+    struct hfa_conn *rested;
+    struct hfa_conn **rested_last;
+    struct hfa_post next_turn;
+    bool is_next_turn_due;         /* it is posted */
     struct hfa_timer accept_timer; /* ends a pause of accepting */
     bool is_accepting_paused;
     bool is_draining;
@@ -41,6 +45,9 @@ struct hfa_server {
 
 /* A connection has closed: off the list, and room for another one. */
 void hfa_server_forget(struct hfa_server *server, struct hfa_conn *conn);
+
+/* The engine has left input for the next turn. */
+void hfa_server_rest(struct hfa_server *server, struct hfa_conn *conn);
 
 /* Brings the date in default_fields up to the current second. */
 void hfa_server_update_date(struct hfa_server *server);

@@ -428,6 +428,83 @@ static void test_a_request_that_its_sender_spoils_at_once_never_begins(void **st
     assert_int_equal(error_of(RST_STREAM, 1), 3);
 }
 
+/* How many calls the engine takes for bytes that are there all at once. */
+static unsigned calls_for(struct hfa_bytes bytes)
+{
+    char *input = malloc(bytes.length);
+    size_t at = 0;
+    unsigned calls = 0;
+
+    assert_non_null(input);
+    memcpy(input, bytes.data, bytes.length);
+    do {
+        size_t consumed = 0;
+        assert_int_equal(fixture.protocol->input(fixture.engine, input + at, bytes.length - at,
+                                                 false, &consumed),
+                         HFA_OK);
+        at += consumed;
+        calls++;
+        assert_int_equal(fixture.carrier.wants_turn, at < bytes.length);
+        carrier_settle(&fixture);
+    } while (at < bytes.length && !fixture.is_closed);
+    free(input);
+    return calls;
+}
+
+static void test_what_is_much_work_takes_several_turns(void **state)
+{
+    static char pairs[400][15 + 13];
+    struct hfa_limits limits = default_limits;
+
+    limits.h2_resets = 400;
+    open_with(&limits, serve_never);
+    for (unsigned i = 0; i < 400; i++) {
+        char stream[2] = {(char)((1 + 2 * i) >> 8), (char)(1 + 2 * i)};
+        memcpy(pairs[i], "\0\0\x06\x01\x05\0\0\0\0" GET "\0\0\x04\x03\0\0\0\0\0\0\0\0\x08", 28);
+        memcpy(pairs[i] + 7, stream, 2);
+        memcpy(pairs[i] + 22, stream, 2);
+    }
+    assert_in_range(calls_for((struct hfa_bytes){pairs[0], sizeof(pairs)}), 4, 8);
+    assert_int_equal(fixture.dispatcher.counters.h2_streams, 400);
+    assert_in_range(fixture.dispatcher.counters.h2_yields, 3, 7);
+    assert_int_equal(fixture.requests, 0);
+}
+
+static void test_fields_that_unpack_to_much_take_several_turns(void **state)
+{
+    static char head[9 + 6 + 6 + 4000 + 80];
+    size_t payload = sizeof(head) - 9;
+
+    /* One entry of 4,000 bytes in the decoder's table, then named 80 times. */
+    open_with(&default_limits, serve_never);
+    memcpy(head, "\0\0\0\x01\x05\0\0\0\x01" GET "\x40\x01x\x7f\xa1\x1e", 9 + 6 + 6);
+    head[1] = (char)(payload >> 8);
+    head[2] = (char)payload;
+    memset(head + 21, 'a', 4000);
+    memset(head + 21 + 4000, '\xbe', 80);
+    assert_int_equal(calls_for((struct hfa_bytes){head, sizeof(head)}), 2);
+    assert_int_equal(fixture.dispatcher.counters.h2_head_floods, 1);
+    assert_goaway(11);
+}
+
+static void test_an_end_counts_once_all_before_it_is_taken(void **state)
+{
+    static char requests[120][15];
+
+    open_with(&default_limits, serve_at_once);
+    for (unsigned i = 0; i < 120; i++) {
+        memcpy(requests[i], "\0\0\x06\x01\x05\0\0\0\0" GET, 15);
+        requests[i][8] = (char)(1 + 2 * i);
+    }
+    memcpy(fixture.input, requests, sizeof(requests));
+    fixture.input_length = sizeof(requests);
+    carrier_end_input(&fixture);
+    assert_int_equal(fixture.requests, 120);
+    assert_int_equal(fixture.dispatcher.counters.h2_yields, 1);
+    assert_body(239, "ok");
+    assert_true(fixture.is_closed);
+}
+
 /* Each bound: so many pass, one more ends the connection and is counted. */
 static void flood(enum frame_type type, unsigned stream, struct hfa_bytes payload, unsigned bound,
                   uint64_t *counter)
@@ -630,6 +707,9 @@ int main(void)
         TEST(test_a_request_that_is_taken_back_at_once_never_begins),
         TEST(test_requests_that_are_taken_back_do_not_use_up_a_turn),
         TEST(test_a_request_that_its_sender_spoils_at_once_never_begins),
+        TEST(test_what_is_much_work_takes_several_turns),
+        TEST(test_fields_that_unpack_to_much_take_several_turns),
+        TEST(test_an_end_counts_once_all_before_it_is_taken),
         TEST(test_pings_are_bounded),
         TEST(test_settings_are_bounded),
         TEST(test_priorities_are_bounded),

@@ -190,6 +190,19 @@ static void test_posts_run_once_and_in_order(void **state)
     assert_int_equal(second.runs, 1);
 }
 
+static void test_a_post_that_is_cancelled_does_not_run(void **state)
+{
+    struct counted_post second = {.post = {.run = run_post}};
+    struct counted_post first = {.post = {.run = run_post}};
+    hfa_reactor_post(reactor, &first.post);
+    hfa_reactor_post(reactor, &second.post);
+    hfa_reactor_cancel_post(reactor, &first.post);
+    hfa_reactor_poll(reactor, HFA_NEVER);
+    hfa_reactor_cancel_post(reactor, &second.post);
+    assert_int_equal(first.runs, 0);
+    assert_int_equal(second.runs, 1);
+}
+
 /* The timer stands in for a wait without end: the turn has to come before it. */
 static void test_a_post_made_by_a_post_wakes_the_next_turn(void **state)
 {
@@ -281,6 +294,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_is_removed_after_a_pause_is_not_told,
                                         open_reactor, free_reactor),
         cmocka_unit_test_setup_teardown(test_a_watch_removed_in_a_turn_is_not_told, open_reactor,
+                                        free_reactor),
+        cmocka_unit_test_setup_teardown(test_a_post_that_is_cancelled_does_not_run, open_reactor,
                                         free_reactor),
         cmocka_unit_test_setup_teardown(test_posts_run_once_and_in_order, open_reactor,
                                         free_reactor),

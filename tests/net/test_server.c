@@ -119,6 +119,65 @@ static void test_a_connection_of_many_streams_lets_others_have_their_turn(void *
     close(other);
 }
 
+/* The reset of a stream, as its client's cancellation. */
+static void append_reset(char **at, int stream)
+{
+    char frame[13] = "\0\0\x04\x03\0\0\0\0\0\0\0\0\x08";
+
+    frame[7] = (char)(stream >> 8);
+    frame[8] = (char)stream;
+    memcpy(*at, frame, sizeof(frame));
+    *at += sizeof(frame);
+}
+
+#define RESETS 1500
+
+static void test_a_flood_of_resets_lets_others_have_their_turn(void **state)
+{
+    static char flood[sizeof(PREFACE) + RESETS * (GET_FRAME + 13)];
+    const struct hfa_counters *counters = NULL;
+    struct hfa_limits limits = default_limits;
+    char *at = flood;
+    limits.h2_resets = RESETS;
+    server_fixture_open(&fixture, &limits, serve_path);
+    counters = hfa_server_counters(fixture.server);
+    int hostile = client_connect(&fixture, 0);
+    int other = client_connect(&fixture, 0);
+    memcpy(at, PREFACE, sizeof(PREFACE) - 1);
+    at += sizeof(PREFACE) - 1;
+    for (int i = 0; i < RESETS; i++) {
+        append_get(&at, 1 + 2 * i, 'e');
+        append_reset(&at, 1 + 2 * i);
+    }
+    client_send(&fixture, hostile, (struct hfa_bytes){flood, (size_t)(at - flood)});
+    client_send(&fixture, other, HFA_BYTES(GET("/other")));
+    assert_next(other, ANSWER("6", "/other"));
+    assert_in_range(counters->h2_streams, 0, RESETS / 2);
+    while (counters->h2_streams < RESETS)
+        server_turn(&fixture);
+    assert_true(counters->h2_yields > 8);
+    assert_string_equal(fixture.log, "/other");
+    close(hostile);
+    close(other);
+}
+
+static void test_a_server_ends_with_input_for_another_turn(void **state)
+{
+    char requests[sizeof(PREFACE) + 120 * GET_FRAME];
+    char *at = requests;
+    server_fixture_open(&fixture, &default_limits, serve_path);
+    int client = client_connect(&fixture, 0);
+    memcpy(at, PREFACE, sizeof(PREFACE) - 1);
+    at += sizeof(PREFACE) - 1;
+    for (int i = 0; i < 120; i++)
+        append_get(&at, 1 + 2 * i, 'e');
+    client_send(&fixture, client, (struct hfa_bytes){requests, (size_t)(at - requests)});
+    while (hfa_server_counters(fixture.server)->h2_yields == 0)
+        server_turn(&fixture);
+    server_fixture_close(&fixture);
+    close(client);
+}
+
 static void test_connections_beyond_the_limit_wait_for_a_place(void **state)
 {
     struct hfa_limits limits = default_limits;
@@ -440,6 +499,8 @@ int main(void)
         TEST(test_a_connection_is_kept_for_the_next_request),
         TEST(test_a_pipelining_connection_lets_others_have_their_turn),
         TEST(test_a_connection_of_many_streams_lets_others_have_their_turn),
+        TEST(test_a_flood_of_resets_lets_others_have_their_turn),
+        TEST(test_a_server_ends_with_input_for_another_turn),
         TEST(test_connections_beyond_the_limit_wait_for_a_place),
         TEST(test_an_idle_connection_ends_without_a_word),
         TEST(test_a_refusal_reaches_a_client_that_is_still_sending),
