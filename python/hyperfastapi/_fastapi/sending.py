@@ -386,6 +386,13 @@ _PRODUCER_NAME = (
 )
 
 
+# Older releases of Starlette answer a range of any method.
+_call: Any = FileResponse.__call__
+_RANGES_ARE_READ_ONLY = ("GET", "HEAD") in getattr(
+    getattr(_call, "__code__", None), "co_consts", ()
+)
+
+
 async def _send_file(response: FileResponse, scope: Scope, receive: Receive, send: Send) -> None:
     status = response.stat_result
     if status is None:
@@ -404,7 +411,7 @@ async def _send_file(response: FileResponse, scope: Scope, receive: Receive, sen
     if (
         response.status_code == 200
         and wanted is not None
-        and method in ("GET", "HEAD")
+        and (not _RANGES_ARE_READ_ONLY or method in ("GET", "HEAD"))
         and (condition is None or response._should_use_range(condition))
     ):
         try:
