@@ -316,6 +316,22 @@ static inline struct decimal strip_zeros(struct decimal decimal)
     return decimal;
 }
 
+/* digits / 10^4, which is no integer: prices and the like. */
+static char *write_4_places(char *out, uint64_t digits)
+{
+    uint64_t integer = digits / 10000;
+    uint32_t fraction = (uint32_t)(digits % 10000);
+    unsigned count = integer == 0 ? 1 : count_digits(integer);
+
+    write_digits(out + count, integer);
+    out += count;
+    *out++ = '.';
+    write_pair(out, fraction / 100);
+    write_pair(out + 2, fraction % 100);
+    unsigned places = fraction % 100 != 0 ? 4 : 2;
+    return out + places - (out[places - 1] == '0');
+}
+
 char *hfa_json_write_double(char *out, double value)
 {
     uint64_t bits;
@@ -339,8 +355,17 @@ char *hfa_json_write_double(char *out, double value)
         memcpy(out + count, ".0", 2);
         return out + count + 2;
     }
+    double magnitude = value < 0 ? -value : value;
+    double scaled = magnitude * 1e4;
+    if (scaled >= 1.0 && scaled < 1e15) {
+        /* Of decimals with at most 15 digits no two read as the same double, so that one which
+         * reads as this is the shortest. */
+        uint64_t digits = (uint64_t)scaled;
+        if ((double)digits == scaled && scaled / 1e4 == magnitude)
+            return write_4_places(out, digits);
+    }
     struct decimal decimal = shortest_decimal(significand, exponent, fraction == 0 && biased > 1);
-    return write_decimal(out, strip_zeros(decimal), value < 0 ? -value : value);
+    return write_decimal(out, strip_zeros(decimal), magnitude);
 }
 
 static double with_sign(bool negative, double value)

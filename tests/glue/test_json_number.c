@@ -93,6 +93,9 @@ static void test_doubles_are_written_with_the_fewest_digits(void **state)
         if (isfinite(value))
             assert_double(value);
         assert_double((double)(next_random(&random) % 100000000) / 1000);
+        assert_double((double)(next_random(&random) % 100000000) / 10000);
+        assert_double((double)(next_random(&random) % 1000000000000000) / 10000);
+        assert_double((double)(next_random(&random) % 1000000000000000) / 1e6);
     }
 }
 
