@@ -20,6 +20,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+import fastapi.routing
+
 from hyperfastapi.testing import ThreadServer
 
 #: Long enough for a machine that does much else; what takes longer hangs.
@@ -77,6 +79,15 @@ def without_addresses(text: str) -> str:
 def described(error: BaseException) -> str:
     """Return class and text of an exception."""
     return without_addresses(f"{type(error).__name__}: {error}")
+
+
+def forget_endpoints() -> None:
+    """Empty FastAPI's memory of where endpoints were written.
+
+    It knows them by address alone and so takes a new function for one that is long gone. Nothing
+    else of FastAPI's is set right here.
+    """
+    getattr(fastapi.routing, "_endpoint_context_cache", {}).clear()
 
 
 def differing(expected: Observation, actual: Observation) -> tuple[str, ...]:

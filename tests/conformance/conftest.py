@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import fastapi.routing
 import pytest
 
+from ..differential import forget_endpoints
 from ..parity.servers import LogTap
 from . import asgi_client, sides, wire_client
 from .areas import HERE, area_of
@@ -42,15 +42,6 @@ def compare(name: str, titles: list[str], expected: list[Outcome], ours: list[Ou
                 f"{name} differs from FastAPI in {aspect}\n  at {title}\n"
                 f"  FastAPI: {wanted!r}\n  {name}: {found!r}"
             )
-
-
-def _forget_endpoints() -> None:
-    """Empty FastAPI's memory of where endpoints were written.
-
-    It knows them by address alone and so takes a new function for one that is long gone. Nothing
-    else of FastAPI's is set right here.
-    """
-    getattr(fastapi.routing, "_endpoint_context_cache", {}).clear()
 
 
 class Conform:
@@ -91,12 +82,12 @@ class Conform:
         settings: dict[str, Any] = {"lifespan": lifespan, "root_path": root_path}
         titles = _titles(steps)
         with LogTap("asyncio") as tap:
-            _forget_endpoints()
+            forget_endpoints()
             oracle = sides.plain()
             expected = asgi_client.run(oracle, make(oracle), steps, **settings)
             complaints, tap.lines[:] = list(tap.lines), []
             for side, run in self._ours(on_wire):
-                _forget_endpoints()
+                forget_endpoints()
                 app = make(side)
                 compare(side.name, titles, expected, run(side, app, steps, **settings))
                 assert tap.lines == complaints, f"asyncio complains on {side.name}: {tap.lines}"

@@ -17,6 +17,7 @@ from tests.differential import (
     Request,
     ask,
     differing,
+    forget_endpoints,
     quiet,
     settle,
     wire,
@@ -68,6 +69,7 @@ def check(make: Make, *requests: Request) -> list[Observation]:
     Returns:
         What FastAPI showed; nothing where it refuses the application.
     """
+    forget_endpoints()
     with quiet():
         try:
             app = make(fastapi.FastAPI)

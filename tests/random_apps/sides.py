@@ -17,6 +17,7 @@ from tests.differential import (
     Observation,
     ask,
     described,
+    forget_endpoints,
     quiet,
     settle,
     without_addresses,
@@ -45,6 +46,7 @@ def build(case: Case, package: str) -> types.ModuleType:
     Raises:
         NotBuilt: FastAPI, pydantic or Python refuse it.
     """
+    forget_endpoints()
     module = types.ModuleType(_MODULE)
     sys.modules[_MODULE] = module
     try:

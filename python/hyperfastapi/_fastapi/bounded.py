@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from asyncio import CancelledError
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import HTTPException
@@ -129,7 +128,7 @@ class Bounded:
         if self._has_gone:
             return ClientGone()
         if self._is_due or self._loop.time() >= self._end_of_time:
-            return HTTPException(HTTPStatus.GATEWAY_TIMEOUT)
+            return HTTPException(504)
         return None
 
     def drop(self) -> None:
