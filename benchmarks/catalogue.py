@@ -567,12 +567,21 @@ SCENARIOS = (
     ),
     Scenario(
         "features",
-        "more of FastAPI, 64 connections",
+        "Features of FastAPI, 64 connections",
         64,
         applications=(
-            *("yield", "yield-def", "form", "upload", "file", "static", "events"),
+            *("yield", "yield-def", "form", "static"),
             *("http-middleware", "hundred-dicts", "hundred-models"),
         ),
+        quick=True,
+        shares=True,
+    ),
+    # Uvicorn takes milliseconds for each of these: with 64 a second would be a few rounds of them.
+    Scenario(
+        "large",
+        "Large bodies and streams, 16 connections",
+        16,
+        applications=("upload", "file", "events"),
         quick=True,
         shares=True,
     ),

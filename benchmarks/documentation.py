@@ -68,8 +68,10 @@ _FEATURES = """\
 - **pydantic's** is the time that its validation and serialization take of that request alone,
   without a server, in proportion to ours. Over 100 % means that we do without most of it, as
   results of plain types are written without pydantic (uvicorn's ratio to it shows its share there).
-- An upload is what the bytes cost, more than once: they are received, searched for the end of their
-  part, and kept in memory, where the endpoint finds them.
+- A file is nearly all the kernel's work. An upload is what its bytes cost, more than once: they are
+  received, searched for the end of their part, and moved to where the endpoint finds them; next to
+  nothing of it is Python. Models that are answered (`hundred-models`) are little work for FastAPI,
+  too, which does not make them first; what is left here is the bytes and the writing of their JSON.
 """
 
 _WEBSOCKETS = """\
@@ -102,7 +104,7 @@ class _About:
 
 _PAGES = (
     _About(Page.MAIN, "Benchmarks", _HTTP + _OTHERS),
-    _About(Page.FEATURES, "Benchmarks of more of FastAPI", _HTTP + _FEATURES),
+    _About(Page.FEATURES, "Benchmarks of features of FastAPI", _HTTP + _FEATURES),
     _About(
         Page.WEBSOCKETS,
         "Benchmarks of WebSockets",
