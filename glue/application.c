@@ -253,6 +253,10 @@ bool hfa_application_serve(struct hfa_application *application, struct hfa_serve
     }
     if (plan != NULL && !is_websocket && may_exceed(exchange, plan->body_limit))
         plan = NULL;
+    /* What a scope is filled with is as of the request's arrival. */
+    if (plan != NULL && plan->needs_request && plan->body != HFA_BODY_NONE &&
+        hfa_response_stages_fill_scopes(&application->stages))
+        plan = NULL;
     if (plan == NULL && left == &application->unmatched && application->is_whole && !is_websocket &&
         !may_exceed(exchange, application->body_limit)) {
         const struct hfa_unrouted_request request = {&match, method, path, NULL, server, exchange};
@@ -466,6 +470,11 @@ static PyObject *method_enter(PyObject *self, PyObject *const *args, Py_ssize_t 
         return run;
     ++*left;
     Py_RETURN_NONE;
+}
+
+static PyObject *method_is_pending(PyObject *self, PyObject *scope)
+{
+    return PyBool_FromLong(hfa_run_is_pending((struct hfa_application *)self, scope));
 }
 
 /* From outside of the middleware stack, which would do nothing but pass the request on. Where it
@@ -780,6 +789,8 @@ static PyMethodDef application_methods[] = {
      "enter(scope, receive, send): an awaitable that answers, or None: FastAPI has to."},
     {"enter_whole", (PyCFunction)(void (*)(void))method_enter_whole, METH_FASTCALL,
      "enter_whole(scope, receive, send): the same, instead of the whole application."},
+    {"is_pending", method_is_pending, METH_O,
+     "is_pending(scope): whether a run has sent this scope through the middleware stack."},
     {"load", (PyCFunction)(void (*)(void))method_load, METH_VARARGS | METH_KEYWORDS,
      "load(router, plans, sites, guards, lists, stages, sender, unrouted, is_whole, body_limit): "
      "what has been compiled."},

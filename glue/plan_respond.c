@@ -311,11 +311,14 @@ static int send_whole(struct hfa_run *run, const struct outgoing *out)
     return 1;
 }
 
-/* Native middleware leaves a large body to the middleware itself. */
+/* Native middleware leaves a large body to the middleware itself, and a session that was used. */
 static bool needs_middleware(const struct hfa_run *run, const struct outgoing *out)
 {
-    return run->server != NULL && run->application->stages.count > 0 &&
-           hfa_response_stages_need_thread(&run->application->stages, run->head, out->body.length);
+    const struct hfa_response_stages *stages = &run->application->stages;
+
+    return run->server != NULL && stages->count > 0 &&
+           (hfa_response_stages_need_thread(stages, run->head, out->body.length) ||
+            hfa_response_stages_need_scope(stages, run->scope));
 }
 
 static int send_out(struct hfa_run *run, const struct outgoing *out)
@@ -372,6 +375,9 @@ static bool may_be_in_scope(const struct hfa_run *run)
 /* Whether all that native middleware does to a response in pieces is done to its head. */
 static bool stages_take_it(const struct hfa_run *run)
 {
+    /* What sends itself gets the scope, and may use what is there. */
+    if (hfa_response_stages_fill_scopes(&run->application->stages))
+        return false;
     return hfa_response_stages_take_streams(
         &run->application->stages,
         run->plan->respond == HFA_RESPOND_EVENTS ? HFA_BYTES("text/event-stream") : HFA_BYTES(""));

@@ -79,6 +79,10 @@ int hfa_run_need_call(struct hfa_run *run)
     run->scope = hfa_scope_new(run->server, run->exchange);
     if (run->scope == NULL)
         return -1;
+    if (hfa_response_stages_fill(&run->application->stages, run->scope) < 0) {
+        Py_CLEAR(run->scope);
+        return -1;
+    }
     run->call =
         hfa_asgi_call_adopt(run->server, run->exchange, run->scope, (PyObject *)run, &run->kept);
     if (run->call == NULL) {

@@ -14,6 +14,9 @@ static void clear_stage(struct hfa_response_stage *stage)
     case HFA_STAGE_HOST:
         hfa_host_stage_clear(&stage->of.host);
         break;
+    case HFA_STAGE_SESSION:
+        hfa_session_stage_clear(&stage->of.session);
+        break;
     case HFA_STAGE_HTTPS:
         break;
     }
@@ -49,6 +52,10 @@ static int init_stage(struct hfa_response_stage *stage, PyObject *description)
         stage->kind = HFA_STAGE_HOST;
         return hfa_host_stage_init(&stage->of.host, details);
     }
+    if (strcmp(name, "session") == 0) {
+        stage->kind = HFA_STAGE_SESSION;
+        return hfa_session_stage_init(&stage->of.session, details);
+    }
     PyErr_Format(PyExc_ValueError, "no such stage: %s", name);
     return -1;
 }
@@ -80,9 +87,11 @@ int hfa_response_stages_traverse(const struct hfa_response_stages *stages, visit
     for (size_t i = 0; i < stages->count; i++) {
         const struct hfa_response_stage *stage = &stages->items[i];
         Py_VISIT(stage->answer);
-        int result = stage->kind == HFA_STAGE_CORS
-                         ? hfa_cors_stage_traverse(&stage->of.cors, visit, arg)
-                         : 0;
+        int result = 0;
+        if (stage->kind == HFA_STAGE_CORS)
+            result = hfa_cors_stage_traverse(&stage->of.cors, visit, arg);
+        else if (stage->kind == HFA_STAGE_SESSION)
+            result = hfa_session_stage_traverse(&stage->of.session, visit, arg);
         if (result != 0)
             return result;
     }
@@ -99,6 +108,8 @@ static bool answers(const struct hfa_response_stage *stage, const struct hfa_req
         return !hfa_host_stage_allows(&stage->of.host, request);
     case HFA_STAGE_HTTPS:
         return !is_secure;
+    case HFA_STAGE_SESSION:
+        return !hfa_session_stage_is_certain(&stage->of.session, request);
     case HFA_STAGE_GZIP:
         break;
     }
@@ -125,6 +136,37 @@ PyObject *hfa_response_stages_answer(const struct hfa_response_stages *stages, P
     else if (response == Py_None)
         Py_CLEAR(response);
     return response;
+}
+
+bool hfa_response_stages_fill_scopes(const struct hfa_response_stages *stages)
+{
+    for (size_t i = 0; i < stages->count; i++) {
+        if (stages->items[i].kind == HFA_STAGE_SESSION)
+            return true;
+    }
+    return false;
+}
+
+int hfa_response_stages_fill(const struct hfa_response_stages *stages, PyObject *scope)
+{
+    for (size_t i = stages->count; i > 0; i--) {
+        const struct hfa_response_stage *stage = &stages->items[i - 1];
+        if (stage->kind == HFA_STAGE_SESSION &&
+            hfa_session_stage_open(&stage->of.session, scope) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+bool hfa_response_stages_need_scope(const struct hfa_response_stages *stages, PyObject *scope)
+{
+    for (size_t i = 0; i < stages->count && scope != NULL; i++) {
+        const struct hfa_response_stage *stage = &stages->items[i];
+        if (stage->kind == HFA_STAGE_SESSION &&
+            !hfa_session_stage_is_unused(&stage->of.session, scope))
+            return true;
+    }
+    return false;
 }
 
 bool hfa_response_stages_need_thread(const struct hfa_response_stages *stages,

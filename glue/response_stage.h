@@ -8,6 +8,7 @@
 #include "cors_stage.h"
 #include "gzip_stage.h"
 #include "host_stage.h"
+#include "session_stage.h"
 
 #define HFA_RESPONSE_STAGES_MAX 8
 
@@ -18,6 +19,7 @@ enum hfa_stage_kind {
     HFA_STAGE_CORS,
     HFA_STAGE_GZIP,
     HFA_STAGE_HOST,
+    HFA_STAGE_SESSION,
     HFA_STAGE_HTTPS, /* HTTPSRedirectMiddleware: nothing to be done for what has come by TLS */
 };
 
@@ -28,6 +30,7 @@ struct hfa_response_stage {
         struct hfa_cors_stage cors;
         struct hfa_gzip_stage gzip;
         struct hfa_host_stage host;
+        struct hfa_session_stage session;
     } of;
 };
 
@@ -36,8 +39,8 @@ struct hfa_response_stages {
     struct hfa_response_stage items[HFA_RESPONSE_STAGES_MAX]; /* innermost first */
 };
 
-/* Reads a tuple of ("cors", "gzip", "host" or "https", description, answer). -1 with an exception,
- * and nothing to clear. */
+/* Reads a tuple of ("cors", "gzip", "host", "session" or "https", description, answer). -1 with an
+ * exception, and nothing to clear. */
 int hfa_response_stages_init(struct hfa_response_stages *stages, PyObject *descriptions);
 void hfa_response_stages_clear(struct hfa_response_stages *stages);
 int hfa_response_stages_traverse(const struct hfa_response_stages *stages, visitproc visit,
@@ -52,6 +55,16 @@ Py_ssize_t hfa_response_stages_answering(const struct hfa_response_stages *stage
  * reference. NULL: only the middleware itself can tell. */
 PyObject *hfa_response_stages_answer(const struct hfa_response_stages *stages, Py_ssize_t stage,
                                      PyObject *scope);
+
+/* Puts what middleware leaves in the scope of a request there, before anybody sees it. -1 with an
+ * exception. */
+int hfa_response_stages_fill(const struct hfa_response_stages *stages, PyObject *scope);
+
+/* Whether what has been done to the scope since, NULL: there is none, is for the middleware. */
+bool hfa_response_stages_need_scope(const struct hfa_response_stages *stages, PyObject *scope);
+
+/* Whether a stage has something to do to the scope. */
+bool hfa_response_stages_fill_scopes(const struct hfa_response_stages *stages);
 
 /* Whether a body of this size is for the middleware itself. */
 bool hfa_response_stages_need_thread(const struct hfa_response_stages *stages,

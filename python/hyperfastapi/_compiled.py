@@ -449,6 +449,8 @@ def compile_stack(app: Any, stack: Any) -> Callable[..., Awaitable[None] | None]
             else:
                 stage_middleware.make_native(each)
     compiled = CompiledApplication(app, middleware)
+    for each in applications.chain_of(stack):
+        stage_middleware.bind(each, compiled.core)
     middleware.__class__ = CompiledExceptionMiddleware
     middleware.compiled = compiled  # type: ignore[attr-defined]
     return compiled.core.enter_whole

@@ -23,7 +23,7 @@ KINDS = {
     "G": (GZipMiddleware, {"minimum_size": 30}),
     "T": (TrustedHostMiddleware, {"allowed_hosts": ["example.org"]}),
     "R": (HTTPSRedirectMiddleware, {}),
-    "S": (SessionMiddleware, {"secret_key": "secret", "max_age": 60}),
+    "S": (SessionMiddleware, {"secret_key": "secret", "max_age": 86400}),
 }
 
 
@@ -226,6 +226,9 @@ def test_a_stack_of(conform, tmp_path, order):
 
 SESSION_ORDERS = [
     "S",
+    "SC",
+    "GS",
+    "TSCG",
     "SB",
     "BS",
     "CSB",

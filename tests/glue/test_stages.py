@@ -19,6 +19,8 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.middleware.httpsredirect import HTTPSRedirectMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from itsdangerous import TimestampSigner
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -446,3 +448,34 @@ def test_middleware_among_others_is_native_and_says_when_it_steps_aside() -> Non
         assert served(server, "/small", "OPTIONS", asking)[0] == 200
         assert plans.counters(app).stepped_aside == {"GZipMiddleware": 1, "CORSMiddleware": 1}
     assert [part.reason for part in plans.explain(app).middleware] == [None] * 4
+
+
+def test_sessions_that_nobody_uses_are_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Scope] = []
+    original = TimestampSigner.unsign
+
+    def unsign(self: Any, value: Any, *args: Any, **options: Any) -> Any:
+        opened.append(value)
+        return original(self, value, *args, **options)
+
+    app = make_app(lambda app: app.add_middleware(SessionMiddleware, "secret", max_age=86400))
+
+    @app.get("/used")
+    async def used(request: fastapi.Request) -> Any:
+        request.session["count"] = request.session.get("count", 0) + 1
+        return request.session["count"]
+
+    monkeypatch.setattr(TimestampSigner, "unsign", unsign)
+    with ThreadServer(app) as server:
+        _, fields, body = served(server, "/used", "GET", {})
+        assert body == b"1"
+        session = dict(fields)["set-cookie"].partition(";")[0]
+        for cookie in (session, "session=nobody's", "other=1"):
+            fields = served(server, "/small", "GET", {"cookie": cookie})[1]
+            assert {name for name, _ in fields}.isdisjoint({"set-cookie", "vary"})
+        assert opened == []
+        assert served(server, "/used", "GET", {"cookie": session})[2] == b"2"
+    explanation = plans.explain(app)
+    assert explanation.is_whole
+    assert [part.reason for part in explanation.middleware] == [None]
+    assert plans.counters(app).compiled == 5

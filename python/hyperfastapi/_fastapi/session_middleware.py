@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Awaitable
+from functools import lru_cache, partial
 from typing import Any
 
-from itsdangerous import BadSignature
+from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous.encoding import base64_decode, bytes_to_int
 from starlette.middleware import sessions
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection
@@ -118,13 +120,66 @@ def open_session(middleware: Any, scope: Scope) -> bool:
     return True
 
 
+# A session that ends within this time, in seconds, is opened by the middleware itself, as soon as
+# the request has come.
+_END_OF_SESSION = 600
+_TIMESTAMP_MAX = 2**40
+
+
+def describe(middleware: Any) -> tuple[str, tuple[Any, ...]]:
+    """Describe the stage of a middleware; see glue/session_stage.h.
+
+    Raises:
+        Unknown: the text says why there is none.
+    """
+    check_middleware(middleware)
+    signer, name = middleware.signer, middleware.session_cookie
+    if type(signer) is not TimestampSigner or signer.sep != b".":
+        raise Unknown("its signer is not Starlette's")
+
+    @lru_cache(maxsize=128)
+    def look(values: tuple[bytes, ...]) -> tuple[bool, int | None]:
+        """Tell whether a session can be read, whoever has signed it, and when that was."""
+        fields = [(b"cookie", value) for value in values]
+        cookie = HTTPConnection({"type": "http", "headers": fields}).cookies.get(name)
+        parts = [] if cookie is None else cookie.encode().rsplit(b".", 2)
+        if len(parts) < 3:
+            return True, None  # it is no session
+        try:
+            signed = bytes_to_int(base64_decode(parts[1]))
+            return type(json.loads(b64decode(parts[0]))) is dict, signed
+        except Exception:
+            return False, None
+
+    def reads(values: list[bytes]) -> bool:
+        can_read, signed = look(tuple(values))
+        if not can_read or signed is None or middleware.max_age is None:
+            return can_read
+        age = signer.get_timestamp() - signed
+        is_over = age > middleware.max_age
+        lasts = age >= 0 and age + _END_OF_SESSION <= middleware.max_age
+        return signed < _TIMESTAMP_MAX and (is_over or lasts)
+
+    opening = partial(open_session, middleware)
+    return "session", (name.encode("latin-1"), reads, opening, _Session)
+
+
+def _is_open(middleware: Any, scope: Scope) -> bool:
+    """Tell whether a run has opened the session of a request, and has sent it through the stack."""
+    is_pending = getattr(type(middleware), "_is_pending", None)
+    return is_pending is not None and is_pending(scope)
+
+
 def call_middleware(
     middleware: SessionMiddleware, scope: Scope, receive: Receive, send: Send
 ) -> Awaitable[None]:
     """Run a middleware: in the place of `SessionMiddleware.__call__`."""
     if scope["type"] not in ("http", "websocket"):
         return middleware.app(scope, receive, send)
-    was_empty = open_session(middleware, scope)
+    if _is_open(middleware, scope):
+        was_empty = open_session(middleware, {"type": "http", "headers": scope["headers"]})
+    else:
+        was_empty = open_session(middleware, scope)
     if scope["type"] == "websocket":
         return middleware.app(scope, receive, send)  # it looks at no message of these
     return middleware.app(scope, receive, SessionSend(middleware, scope, was_empty, send))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from hyperfastapi import _core
 
 from . import Unknown, stages
-from .native_class import is_native, own_class, replace_call, step_aside
+from .native_class import is_native, replace_call, step_aside
 from .whole_send import WholeSend, wrapped_by
 
 Fields = list[tuple[bytes, bytes]]
@@ -324,17 +324,9 @@ def _native_of(middleware: Any) -> Native:
     return native
 
 
-def _is_session(middleware: Any) -> bool:
-    kind = own_class(middleware)
-    return (kind.__module__, kind.__name__) == (
-        "starlette.middleware.sessions",
-        "SessionMiddleware",
-    )
-
-
 def check_middleware(middleware: Any) -> None:
     """Raise `Unknown` if a middleware cannot be native where it stands."""
-    if _is_session(middleware):
+    if stages.is_session(middleware):
         from . import session_middleware  # it needs itsdangerous, which is there now
 
         session_middleware.check_middleware(middleware)
@@ -354,10 +346,16 @@ def make_native(middleware: Any) -> None:
     check_middleware(middleware)
     if is_native(middleware):
         return
-    if _is_session(middleware):
+    if stages.is_session(middleware):
         from . import session_middleware
 
         replace_call(middleware, session_middleware.call_middleware)
         return
     kind = type(middleware)
     replace_call(middleware, _CALLS[kind], _native=Native(middleware), _hands_on=kind in _HAND_ON)
+
+
+def bind(middleware: Any, core: _core.Application) -> None:
+    """Tell a native middleware whose compiled routes are inside of it."""
+    if is_native(middleware) and stages.is_session(middleware):
+        cast(Any, type(middleware))._is_pending = core.is_pending

@@ -70,6 +70,10 @@ def _inside(*_: Any) -> NoReturn:
     raise _Inside
 
 
+def _no_answer(_: Scope) -> None:
+    return None
+
+
 async def _no_body() -> Message:
     raise _Inside
 
@@ -176,6 +180,19 @@ _DESCRIPTIONS: dict[type, Callable[[Any], tuple[str, tuple[Any, ...]]]] = {
 }
 
 
+def is_session(middleware: Any) -> bool:
+    """Tell whether a middleware is a SessionMiddleware, without importing what that needs."""
+    kind = own_class(middleware)
+    name = (kind.__module__, kind.__name__)
+    return name == ("starlette.middleware.sessions", "SessionMiddleware")
+
+
+def _describe_session(middleware: Any) -> tuple[str, tuple[Any, ...]]:
+    from . import session_middleware  # it needs itsdangerous, which is there now
+
+    return session_middleware.describe(middleware)
+
+
 def stage_of(middleware: Any) -> Stage:
     """Describe a middleware that the core can stand for.
 
@@ -186,10 +203,13 @@ def stage_of(middleware: Any) -> Stage:
         if original is None or vars(owner).get(name) is not original:
             raise Unknown(f"{owner.__name__}.{name} is not Starlette's")
     describe = _DESCRIPTIONS.get(own_class(middleware))
+    if is_session(middleware):
+        describe = _describe_session
     if describe is None:
         raise Unknown("it runs as it is, around compiled routes")
     try:
-        return *describe(middleware), answer_of(middleware)
+        answer = _no_answer if describe is _describe_session else answer_of(middleware)
+        return *describe(middleware), answer
     except (AttributeError, TypeError, UnicodeEncodeError) as error:
         raise Unknown(f"its configuration is not as expected: {error}") from None
 
