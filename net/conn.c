@@ -571,7 +571,8 @@ struct hfa_conn *hfa_conn_open(struct hfa_server *server, int fd)
     conn->carrier.peer->conn = conn;
     conn->carrier.peer->end = end_conn;
     hfa_socket_addresses(fd, &conn->carrier.peer->client, &conn->carrier.peer->server);
-    if (hfa_socket_prepare(fd) != HFA_OK || begin_stage(conn) != HFA_OK)
+    hfa_socket_prepare(fd);
+    if (begin_stage(conn) != HFA_OK)
         goto fail;
     if (hfa_reactor_add(server->reactor, &conn->watch) != HFA_OK)
         goto fail;

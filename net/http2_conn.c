@@ -186,13 +186,15 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
                      nghttp2_rcbuf *value, uint8_t flags, void *opaque)
 {
     struct hfa_http2_conn *conn = opaque;
+    struct hfa_bytes name_text = bytes_of(name);
+    struct hfa_bytes value_text = bytes_of(value);
 
-    conn->work += WORK_FIELD + bytes_of(name).length + bytes_of(value).length;
+    conn->work += WORK_FIELD + name_text.length + value_text.length;
     /* Trailers were checked by nghttp2 and are of no use to ASGI. */
     if (conn->receiving == NULL || conn->receiving->id != frame->hd.stream_id)
         return 0;
-    enum hfa_status status = hfa_field_section_add(
-        &conn->head, bytes_of(name), nghttp2_rcbuf_is_static(name) != 0, bytes_of(value));
+    enum hfa_status status = hfa_field_section_add(&conn->head, name_text,
+                                                   nghttp2_rcbuf_is_static(name) != 0, value_text);
     if (status == HFA_ERR_LIMIT) {
         conn->carrier->dispatcher->counters.h2_head_floods++;
         return condemn(conn, NGHTTP2_ENHANCE_YOUR_CALM);

@@ -27,10 +27,9 @@ static enum hfa_status fail(struct hfa_listener_error *error, const char *format
     return HFA_ERR_SYSTEM;
 }
 
-static int open_socket(int family)
+/* Makes a new descriptor close on exec and not block. Returns it, or -1 and closes it. */
+static int prepare(int fd)
 {
-    int fd = socket(family, SOCK_STREAM, 0);
-
     if (fd < 0)
         return -1;
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
@@ -38,6 +37,11 @@ static int open_socket(int family)
         return -1;
     }
     return fd;
+}
+
+static int open_socket(int family)
+{
+    return prepare(socket(family, SOCK_STREAM, 0));
 }
 
 static unsigned bound_port(int fd)
@@ -200,7 +204,7 @@ enum hfa_status hfa_listener_accept(int fd, int *accepted)
 #ifdef __linux__
     *accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 #else
-    *accepted = accept(fd, NULL, NULL);
+    *accepted = prepare(accept(fd, NULL, NULL));
 #endif
     if (*accepted >= 0)
         return HFA_OK;

@@ -31,8 +31,9 @@ enum hfa_status hfa_listener_open_unix(const char *path, unsigned mode, int back
 /* Makes an inherited descriptor ready: HFA_ERR_INVALID unless it is a stream socket. */
 enum hfa_status hfa_listener_adopt(int fd, int backlog, struct hfa_listener_error *error);
 
-/* One connection: HFA_AGAIN when none waits; HFA_ERR_LIMIT when descriptors or memory are out, so
- * that accepting has to pause; HFA_ERR_SYSTEM when that one connection failed, or `fd` is bad. */
+/* One connection, which does not block and closes on exec: HFA_AGAIN when none waits; HFA_ERR_LIMIT
+ * when descriptors or memory are out, so that accepting has to pause; HFA_ERR_SYSTEM when that one
+ * connection failed, or `fd` is bad. */
 enum hfa_status hfa_listener_accept(int fd, int *accepted);
 
 #endif

@@ -1,7 +1,6 @@
 #include "socket.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -17,21 +16,15 @@
 
 #define VECTORS_MAX 64
 
-enum hfa_status hfa_socket_prepare(int fd)
+void hfa_socket_prepare(int fd)
 {
-    int flags = fcntl(fd, F_GETFL);
     int on = 1;
 
-    if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
-        return HFA_ERR_SYSTEM;
-    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-        return HFA_ERR_SYSTEM;
     /* Fails on Unix sockets, which have no such delay. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 #ifdef SO_NOSIGPIPE
     setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on));
 #endif
-    return HFA_OK;
 }
 
 static enum hfa_status receive(int fd, char *data, size_t size, int flags, size_t *length)

@@ -6,8 +6,8 @@
 #include "address.h"
 #include "output.h"
 
-/* Non-blocking, close-on-exec, TCP_NODELAY where it applies. */
-enum hfa_status hfa_socket_prepare(int fd);
+/* What an accepted connection still needs: TCP_NODELAY where it applies. */
+void hfa_socket_prepare(int fd);
 
 /* HFA_OK: `*length` bytes, at least one. HFA_AGAIN: none now. HFA_ERR_CLOSED: the peer has ended
  * its side. HFA_ERR_SYSTEM: the connection is lost. */
