@@ -111,8 +111,10 @@ attacks: ## each HTTP/2 attack for SECONDS_EACH=60, beside a well-behaved client
 	@tools/setup tests
 	$(python) -m tests.attacks --seconds $(SECONDS_EACH)
 
-acceptance: ## certificate renewal under load, and what sslyze and h2spec find (both on PATH)
-	@tools/setup tests
+acceptance: ## FastAPI's own suite over HTTP/2, certificate renewal under load, sslyze and h2spec (on PATH)
+	@tools/setup upstream
+	$(python) -m tests.upstream fastapi --server hyper --bare --http2
+	$(python) -m tests.upstream fastapi --server hyper --http2
 	$(python) -m tests.acceptance rotation
 	$(python) -m tests.acceptance sslyze
 	$(python) -m tests.acceptance h2spec

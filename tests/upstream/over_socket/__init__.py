@@ -1,8 +1,8 @@
 """A pytest plugin that runs FastAPI's and Starlette's own tests over a real socket.
 
 Loaded with `-p over_socket`: the swaps happen at import, since pytest loads the first conftest.py
-files before any hook of a plugin runs, and what those import would be the original. Three parts,
-chosen by `settings.Settings`:
+files before any hook of a plugin runs, and what those import would be the original. Processes that
+tests start get more time (`patience`); the other parts are chosen by `settings.Settings`:
 
 - `class_mode`: `fastapi.FastAPI` is hyperfastapi's class;
 - `client`: TestClient's HTTP and WebSocket traffic crosses a TCP socket to a server in a thread;
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from . import paths, usage
+from . import paths, patience, usage
 from .outcomes import OutcomeWriter
 from .settings import VARIABLE, Settings
 
@@ -30,6 +30,7 @@ _pool: ServerPool | None = None
 def _install() -> None:
     global _settings, _pool
     _settings = Settings.from_environment()
+    patience.install()
     if _settings.install:
         from . import class_mode
 
