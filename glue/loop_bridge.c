@@ -1,5 +1,7 @@
 #include "loop_bridge.h"
 
+#include <time.h>
+
 /* A finished response waits at most this long behind other requests' handlers. */
 #define FLUSH_INTERVAL_NS (500 * 1000)
 /* A step that takes longer has blocked the loop, or the system has let others run. Where a second
@@ -13,6 +15,10 @@
 #define DISPATCH_MAX_NS (2 * 1000 * 1000)
 /* Steps after which asyncio has its turn even though it has asked for nothing. */
 #define TURN_MAX 4096
+/* While jobs compute: so long the loop keeps the interpreter lock while it has work, and for so
+ * long at least it lets them have it. */
+#define KEEP_NS (1000 * 1000)
+#define LEND_NS (20 * 1000)
 
 /* Something can be handed over: news for the application, or what worker threads have finished. */
 static bool has_work(const struct hfa_server_object *server)
@@ -23,6 +29,7 @@ static bool has_work(const struct hfa_server_object *server)
 /* Another loop does not ask before it waits: has it call when there is more to do. */
 static void prepare_wait(struct hfa_server_object *server)
 {
+    hfa_switch_interval_shorten(&server->state->switch_interval);
     if (server->server == NULL)
         return;
     hfa_reactor_arm(server->reactor);
@@ -31,29 +38,105 @@ static void prepare_wait(struct hfa_server_object *server)
         hfa_reactor_wake(server->reactor);
 }
 
+/* Jobs compute, and want the lock all the time. To give it away and to get it back would take
+ * longer than what is done meanwhile, so it is kept for a while. */
+static bool shares_lock(const struct hfa_server_object *server)
+{
+    return server->state->switch_interval.jobs > 0;
+}
+
+/* Who shares it wakes often, and has little to do each time. */
+static void set_hurried(struct hfa_server_object *server, bool is_hurried)
+{
+    if (is_hurried && server->schedule.thread == 0)
+        hfa_thread_schedule_open(&server->schedule);
+    hfa_thread_schedule_set_hurried(&server->schedule, is_hurried);
+}
+
+static void note_lock(struct hfa_server_object *server)
+{
+    bool is_shared = shares_lock(server);
+
+    hfa_switch_interval_lengthen(&server->state->switch_interval);
+    set_hurried(server, is_shared);
+    if (is_shared)
+        server->lock_ns = hfa_reactor_update_now(server->reactor);
+}
+
+static bool has_kept_lock_long(const struct hfa_server_object *server)
+{
+    return shares_lock(server) && hfa_reactor_now(server->reactor) - server->lock_ns >= KEEP_NS;
+}
+
+/* Workers that are woken only now may have it before those that have waited for it. */
+static PyThreadState *give_lock(struct hfa_server_object *server)
+{
+    bool is_shared = shares_lock(server);
+
+    hfa_switch_interval_shorten(&server->state->switch_interval);
+    PyThreadState *thread_state = PyEval_SaveThread();
+    if (is_shared)
+        hfa_pool_kick(server->pool);
+    return thread_state;
+}
+
+static void take_lock(struct hfa_server_object *server, PyThreadState *thread_state)
+{
+    PyEval_RestoreThread(thread_state);
+    note_lock(server);
+}
+
+/* Who gives it back and takes it again at once has it before those that wait are awake: so we
+ * sleep, too. */
+static void lend_lock(struct hfa_server_object *server)
+{
+    static const struct timespec pause = {0, LEND_NS};
+    PyThreadState *thread_state = give_lock(server);
+
+    if (hfa_server_has_output(server->server))
+        hfa_server_flush(server->server);
+    nanosleep(&pause, NULL);
+    take_lock(server, thread_state);
+}
+
 void hfa_loop_bridge_flush(struct hfa_server_object *server)
 {
     if (server->server == NULL || !hfa_server_has_output(server->server))
         return;
-    Py_BEGIN_ALLOW_THREADS;
-    hfa_server_flush(server->server);
-    Py_END_ALLOW_THREADS;
+    if (shares_lock(server)) {
+        hfa_server_flush(server->server);
+    } else {
+        Py_BEGIN_ALLOW_THREADS;
+        hfa_server_flush(server->server);
+        Py_END_ALLOW_THREADS;
+    }
     if (server->is_foreign && !server->is_in_turn)
         prepare_wait(server);
 }
 
-static enum hfa_status flush_and_poll(struct hfa_server_object *server, uint64_t timeout_ns)
+static enum hfa_status wait(struct hfa_server_object *server, uint64_t timeout_ns)
 {
-    enum hfa_status status;
-
-    Py_BEGIN_ALLOW_THREADS;
     if (hfa_server_has_output(server->server))
         hfa_server_flush(server->server);
     hfa_pool_kick(server->pool);
     if (has_work(server))
         timeout_ns = 0;
-    status = hfa_reactor_poll(server->reactor, timeout_ns);
-    Py_END_ALLOW_THREADS;
+    return hfa_reactor_poll(server->reactor, timeout_ns);
+}
+
+static enum hfa_status flush_and_poll(struct hfa_server_object *server, uint64_t timeout_ns)
+{
+    if (shares_lock(server)) {
+        if (has_kept_lock_long(server))
+            lend_lock(server);
+        hfa_loop_bridge_flush(server);
+        enum hfa_status status = hfa_reactor_poll(server->reactor, 0);
+        if (status != HFA_OK || timeout_ns == 0 || has_work(server) || server->selector_ready)
+            return status;
+    }
+    PyThreadState *thread_state = give_lock(server);
+    enum hfa_status status = wait(server, timeout_ns);
+    take_lock(server, thread_state);
     return status;
 }
 
@@ -93,6 +176,11 @@ static void end_step(struct hfa_server_object *server, struct stretch *stretch)
     note_step(server, now_ns - stretch->before_ns);
     if (server->careful > 0 || now_ns - stretch->flushed_ns > FLUSH_INTERVAL_NS) {
         hfa_loop_bridge_flush(server);
+        stretch->flushed_ns = now_ns;
+    }
+    if (server->server != NULL && has_kept_lock_long(server)) {
+        lend_lock(server);
+        now_ns = hfa_reactor_now(server->reactor);
         stretch->flushed_ns = now_ns;
     }
     stretch->before_ns = now_ns;
@@ -289,6 +377,8 @@ int hfa_loop_bridge_turn(struct hfa_server_object *server, uint64_t timeout_ns)
     look(server, &before);
     server->selector_ready = false;
     server->is_in_turn = true;
+    if (server->is_foreign && !was_in_turn)
+        note_lock(server); /* another loop has taken it */
     int status = serve(server, timeout_ns, is_debug, &before);
     server->is_in_turn = was_in_turn;
     Py_XDECREF(before.scheduled);

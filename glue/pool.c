@@ -213,20 +213,23 @@ static void read_clocks(struct hfa_worker *worker)
 }
 
 /* For the job in progress, which computes. */
-static void shorten_switch_interval(struct hfa_worker *worker)
+static void begin_computing(struct hfa_worker *worker)
 {
     if (worker->is_computing)
         return;
     worker->is_computing = true;
-    hfa_switch_interval_shorten(&worker->pool->state->switch_interval);
+    hfa_switch_interval_begin_job(&worker->pool->state->switch_interval);
+    hfa_thread_schedule_set_hurried(&worker->schedule, false);
+    hfa_thread_schedule_set_patient(&worker->schedule, true);
 }
 
-static void restore_switch_interval(struct hfa_worker *worker)
+static void end_computing(struct hfa_worker *worker)
 {
     if (!worker->is_computing)
         return;
     worker->is_computing = false;
-    hfa_switch_interval_restore(&worker->pool->state->switch_interval);
+    hfa_switch_interval_end_job(&worker->pool->state->switch_interval);
+    hfa_thread_schedule_set_patient(&worker->schedule, false);
 }
 
 static void run(struct hfa_worker *worker, struct hfa_job *job)
@@ -245,9 +248,9 @@ static void run(struct hfa_worker *worker, struct hfa_job *job)
     ++*running;
     worker->job = job;
     if (site->is_busy)
-        shorten_switch_interval(worker);
+        begin_computing(worker);
     job->run(job);
-    restore_switch_interval(worker);
+    end_computing(worker);
     worker->job = NULL;
     --*running;
     if (pool->is_closing && pool->link == NULL)
@@ -285,12 +288,26 @@ static void remove_idle(struct hfa_pool *pool, struct hfa_worker *worker)
     pool->idle_count--;
 }
 
+/* What it has in hand is over soon, while the jobs that compute are not: it keeps the interpreter
+ * lock from them as the loop thread does. */
+static void set_hurried(struct hfa_worker *worker, bool is_hurried)
+{
+    struct hfa_switch_interval *interval = &worker->pool->state->switch_interval;
+
+    hfa_thread_schedule_set_hurried(&worker->schedule, is_hurried && interval->jobs > 0);
+    if (is_hurried)
+        hfa_switch_interval_lengthen(interval);
+    else
+        hfa_switch_interval_shorten(interval);
+}
+
 /* Sleeps until chosen. false: it is one too many. */
 static bool rest(struct hfa_worker *worker)
 {
     struct hfa_pool *pool = worker->pool;
     bool must_wake = !pool->is_closing && pool->has_unpublished && publish(pool);
 
+    hfa_switch_interval_shorten(&pool->state->switch_interval);
     push_idle(pool, worker);
     for (;;) {
         PyThreadState *thread_state = PyEval_SaveThread();
@@ -321,10 +338,12 @@ static void serve(struct hfa_worker *worker)
     PyObject *claim = hfa_anyio_enter_thread(&pool->anyio);
 
     hfa_thread_clock_open(&worker->cpu_clock);
+    hfa_thread_schedule_open(&worker->schedule);
     if (claim == NULL)
         PyErr_WriteUnraisable(worker->thread);
     for (;;) {
         read_clocks(worker);
+        set_hurried(worker, worker->role == HFA_WORKER_QUICK);
         arrive(worker);
         while (!pool->is_closing) {
             struct hfa_job *job = take(worker);
@@ -406,7 +425,7 @@ static void replace_stuck_worker(struct hfa_pool *pool)
         cpu_ns = cpu_ns > worker->usage.cpu_ns ? cpu_ns - worker->usage.cpu_ns : 0;
         hfa_job_site_suspect(worker->job->site, cpu_ns);
         if (worker->job->site->is_busy)
-            shorten_switch_interval(worker);
+            begin_computing(worker);
     }
     worker->role = HFA_WORKER_SLOW;
     give_up_quick_role(pool, worker);

@@ -696,6 +696,7 @@ static void close_server(struct hfa_server_object *server)
     if (server->server == NULL)
         return;
     server->is_closing = true;
+    hfa_thread_schedule_set_hurried(&server->schedule, false);
     hfa_server_close(server->server);
     while (server->calls != NULL)
         hfa_asgi_call_abandon(server->calls);

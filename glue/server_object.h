@@ -9,6 +9,7 @@
 #include "ready_queue.h"
 #include "server.h"
 #include "state.h"
+#include "thread_schedule.h"
 #include "trust.h"
 
 /* What becomes of a WebSocket message while its client takes nothing of what was sent before. */
@@ -64,8 +65,10 @@ struct hfa_server_object {
     bool has_factory_attribute; /* loop._task_factory can be read, without a call */
     enum hfa_slow_client slow_client;
     unsigned long thread; /* the loop's */
-    unsigned careful;     /* steps for which every answer leaves at once: some have just blocked */
-    unsigned suspicious;  /* steps in which a slow one would be the second */
+    uint64_t lock_ns;     /* when it last got the interpreter lock; kept while jobs compute */
+    struct hfa_thread_schedule schedule; /* the loop thread's */
+    unsigned careful;    /* steps for which every answer leaves at once: some have just blocked */
+    unsigned suspicious; /* steps in which a slow one would be the second */
 };
 
 /* When what was put into a connection's output has to leave. */

@@ -1,7 +1,9 @@
 #include "switch_interval.h"
 
-/* Seconds. The work on a batch of requests takes about as long. */
+/* Seconds. The work on a batch of requests takes about as long as the first; the loop gives the
+ * lock back well before the second, which it waits for if it has lost the lock in between. */
 #define SHORT 0.0001
+#define LONG  0.002
 
 /* -1: it could not be found out. */
 static double get(struct hfa_switch_interval *interval)
@@ -30,26 +32,46 @@ static void set(struct hfa_switch_interval *interval, double seconds)
 }
 
 /* It is kept in whole microseconds. */
-static bool is_short(double seconds)
+static bool is_same(double seconds, double other)
 {
-    return seconds > SHORT - 1e-6 && seconds < SHORT + 1e-6;
+    return seconds > other - 1e-6 && seconds < other + 1e-6;
 }
 
-void hfa_switch_interval_shorten(struct hfa_switch_interval *interval)
+static void change(struct hfa_switch_interval *interval, double seconds)
+{
+    if (interval->ours <= 0 || seconds == interval->ours)
+        return;
+    bool is_ours = is_same(get(interval), interval->ours);
+    interval->ours = is_ours ? seconds : 0;
+    if (is_ours)
+        set(interval, seconds);
+}
+
+void hfa_switch_interval_begin_job(struct hfa_switch_interval *interval)
 {
     if (interval->jobs++ > 0)
         return;
     interval->before = get(interval);
-    if (interval->before > SHORT)
-        set(interval, SHORT);
+    interval->ours = interval->before > SHORT ? interval->before : 0;
+    change(interval, SHORT);
 }
 
-void hfa_switch_interval_restore(struct hfa_switch_interval *interval)
+void hfa_switch_interval_end_job(struct hfa_switch_interval *interval)
 {
-    if (--interval->jobs > 0)
-        return;
-    if (interval->before > SHORT && is_short(get(interval)))
-        set(interval, interval->before);
+    if (--interval->jobs == 0)
+        change(interval, interval->before);
+}
+
+void hfa_switch_interval_lengthen(struct hfa_switch_interval *interval)
+{
+    if (interval->jobs > 0)
+        change(interval, interval->before < LONG ? interval->before : LONG);
+}
+
+void hfa_switch_interval_shorten(struct hfa_switch_interval *interval)
+{
+    if (interval->jobs > 0)
+        change(interval, SHORT);
 }
 
 void hfa_switch_interval_clear(struct hfa_switch_interval *interval)

@@ -3,6 +3,7 @@
 #define HFA_WORKER_H
 
 #include "compat.h"
+#include "thread_schedule.h"
 #include "thread_usage.h"
 
 struct hfa_job;
@@ -27,7 +28,8 @@ struct hfa_worker {
     PyThread_type_lock asleep;
     enum hfa_worker_role role;
     bool is_coming;    /* chosen for its role, has not yet looked for a job */
-    bool is_computing; /* the switch interval is short for the job in progress */
+    bool is_computing; /* the job in progress does, and others are let go first */
+    struct hfa_thread_schedule schedule;
     struct hfa_thread_clock cpu_clock;
     struct hfa_thread_usage usage; /* at some time since the pool has last made it wait */
     uint64_t clock_ns;             /* when the job in progress began */

@@ -1,0 +1,134 @@
+"""What the loop thread and the workers make of the interpreter lock while `def` code computes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import fastapi
+import pytest
+
+from hyperfastapi.testing import ThreadServer
+
+# Microseconds: the switch interval while the loop thread has the lock, and while others have it.
+LOOP_HAS_IT = 2000
+OTHERS_HAVE_IT = 100
+
+
+def switch_interval() -> int:
+    """What the application sees, in microseconds."""
+    return round(sys.getswitchinterval() * 1e6)
+
+
+class Computing:
+    """A server, one of whose handlers computes until it is told to end."""
+
+    def __init__(self) -> None:
+        self.app = fastapi.FastAPI()
+        self.rounds = 0
+        self.intervals: set[int] = set()
+        self.policies: set[int] = set()
+        self._ends = threading.Event()
+        self.app.get("/compute")(self._compute)
+
+        @self.app.get("/interval")
+        async def interval() -> int:
+            return switch_interval()
+
+        @self.app.get("/worker")
+        def worker() -> int:
+            return self.rounds
+
+        @self.app.get("/policy")
+        def policy() -> int:
+            return os.sched_getscheduler(0)
+
+        @self.app.get("/set/{microseconds}")
+        async def set_interval(microseconds: int) -> None:
+            sys.setswitchinterval(microseconds / 1e6)
+
+    def _compute(self) -> None:
+        while not self._ends.is_set():
+            sum(range(100))
+            self.rounds += 1
+            self.intervals.add(switch_interval())
+            if hasattr(os, "sched_getscheduler"):
+                self.policies.add(os.sched_getscheduler(0))
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        with ThreadServer(self.app) as self._server:
+            yield
+
+    def ask(self, path: str) -> Any:
+        """Ask on a connection of its own; returns what the answer's JSON says."""
+        connection = http.client.HTTPConnection(self._server.host, self._server.port, timeout=60)
+        with closing(connection):
+            connection.request("GET", path)
+            response = connection.getresponse()
+            assert response.status == 200
+            return json.loads(response.read())
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Have it compute meanwhile, and the server know that."""
+        self._ends.clear()
+        request = threading.Thread(target=self.ask, args=("/compute",))
+        request.start()
+        try:
+            while self.ask("/interval") != LOOP_HAS_IT:
+                pass
+            yield
+        finally:
+            self._ends.set()
+            request.join()
+
+
+@pytest.fixture
+def computing() -> Iterator[Computing]:
+    before = sys.getswitchinterval()
+    server = Computing()
+    with server.serving():
+        yield server
+    sys.setswitchinterval(before)
+
+
+def test_the_loop_keeps_the_lock_for_longer_than_who_computes(computing: Computing) -> None:
+    before = switch_interval()
+    with computing.computing():
+        computing.intervals.clear()
+        while OTHERS_HAVE_IT not in computing.intervals:
+            computing.ask("/interval")
+    assert switch_interval() == before
+
+
+def test_all_make_progress(computing: Computing) -> None:
+    with computing.computing():
+        for path in ("/interval", "/worker"):
+            rounds = computing.rounds
+            while computing.rounds == rounds:
+                computing.ask(path)
+
+
+def test_what_the_application_sets_meanwhile_stays(computing: Computing) -> None:
+    with computing.computing():
+        computing.ask("/set/3500")
+        rounds = computing.rounds
+        while computing.rounds == rounds:
+            assert computing.ask("/interval") == 3500
+    assert computing.ask("/interval") == 3500
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="this system knows no such policy")
+def test_who_computes_takes_the_processor_from_nobody(computing: Computing) -> None:
+    with computing.computing():
+        while os.SCHED_BATCH not in computing.policies:
+            computing.ask("/interval")
+        assert computing.ask("/policy") == os.SCHED_OTHER
+    assert computing.ask("/policy") == os.SCHED_OTHER
