@@ -477,8 +477,34 @@ static PyObject *method_is_pending(PyObject *self, PyObject *scope)
     return PyBool_FromLong(hfa_run_is_pending((struct hfa_application *)self, scope));
 }
 
-/* From outside of the middleware stack, which would do nothing but pass the request on. Where it
- * has to, what is left to FastAPI is counted inside. */
+/* Native middleware that answers by itself, or fills the scope, is called. */
+static bool is_for_stages(const struct hfa_application *application, PyObject *scope)
+{
+    const struct hfa_state *state = application->state;
+    PyObject *headers = PyDict_GetItemWithError(scope, state->str_headers); /* borrowed */
+    struct hfa_asgi_fields fields;
+    struct hfa_request request = {0};
+
+    if (application->stages.count == 0)
+        return false;
+    if (hfa_response_stages_fill_scopes(&application->stages) || headers == NULL ||
+        !PyList_CheckExact(headers) || !view_of_method(state, scope, &request.method) ||
+        hfa_asgi_fields_read(&fields, headers) < 0) {
+        PyErr_Clear();
+        return true;
+    }
+    request.fields = fields.fields;
+    request.field_count = fields.count;
+    PyObject *scheme = PyDict_GetItemWithError(scope, state->str_scheme); /* borrowed */
+    bool is_secure = scheme != NULL && PyUnicode_Check(scheme) &&
+                     PyUnicode_CompareWithASCIIString(scheme, "https") == 0;
+    Py_ssize_t answering = hfa_response_stages_answering(&application->stages, &request, is_secure);
+    hfa_asgi_fields_free(&fields);
+    return answering >= 0;
+}
+
+/* From outside of the middleware stack, which would do nothing but pass the request on, or what is
+ * done natively. Where it has to, what is left to FastAPI is counted inside. */
 static PyObject *method_enter_whole(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     struct hfa_application *application = (struct hfa_application *)self;
@@ -491,7 +517,7 @@ static PyObject *method_enter_whole(PyObject *self, PyObject *const *args, Py_ss
     if (!PyDict_CheckExact(args[0]) ||
         PyDict_Contains(args[0], application->state->str_method) == 0 ||
         hfa_run_is_pending(application, args[0]) || !is_current(application) ||
-        !application->is_whole || application->stages.count > 0 || application->limits_bodies)
+        !application->is_whole || application->limits_bodies || is_for_stages(application, args[0]))
         Py_RETURN_NONE;
     PyObject *run = enter(application, args[0], args[1], args[2], &left);
     if (run == NULL)

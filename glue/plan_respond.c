@@ -63,6 +63,8 @@ int hfa_run_validate_result(struct hfa_run *run)
  */
 
 #define JSON_TYPE "application/json"
+/* For the header fields of most responses. */
+#define ARENA_SIZE 1024
 
 struct outgoing {
     int status;
@@ -118,6 +120,12 @@ static int make_fields(const struct outgoing *out, struct hfa_field usual[2],
     memcpy(*all, usual, 2 * sizeof(**all));
     memcpy(*all + 2, listed->fields, listed->count * sizeof(**all));
     return 0;
+}
+
+/* What the middleware around the routes does is to be done natively. */
+static bool passes_stages(const struct hfa_run *run)
+{
+    return run->application->stages.count > 0 && (run->server != NULL || run->is_outside);
 }
 
 /* The response as the application's native middleware leaves it. -1 with an exception. */
@@ -192,6 +200,26 @@ static int send_native(struct hfa_run *run, const struct outgoing *out)
     return 0;
 }
 
+static PyObject *bytes_of(struct hfa_bytes bytes)
+{
+    return PyBytes_FromStringAndSize(bytes.data, (Py_ssize_t)bytes.length);
+}
+
+/* A list of pairs of bytes. */
+static PyObject *list_of_fields(const struct hfa_field *fields, size_t count)
+{
+    PyObject *list = PyList_New((Py_ssize_t)count);
+
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        PyObject *pair = Py_BuildValue("(NN)", bytes_of(fields[i].name), bytes_of(fields[i].value));
+        if (pair == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, (Py_ssize_t)i, pair);
+    }
+    return list;
+}
+
 static int append_pair(PyObject *list, const char *name, PyObject *value)
 {
     PyObject *pair = value == NULL ? NULL : Py_BuildValue("(yN)", name, value);
@@ -222,6 +250,56 @@ static PyObject *header_list(const struct outgoing *out)
     return list;
 }
 
+/* The response as native middleware leaves it, in new objects. -1 with an exception, and neither.
+ */
+static int make_staged(struct hfa_run *run, const struct outgoing *out, PyObject **headers,
+                       PyObject **body)
+{
+    struct hfa_field usual[2];
+    struct hfa_asgi_fields listed;
+    struct hfa_field *fields;
+    size_t count;
+    char length[HFA_DECIMAL_MAX];
+    max_align_t memory[ARENA_SIZE / sizeof(max_align_t)];
+    struct hfa_arena arena;
+    struct hfa_response_fields staged;
+    struct hfa_bytes left = out->body;
+
+    *headers = *body = NULL;
+    if (make_fields(out, usual, length, &listed, &fields, &count) < 0)
+        return -1;
+    hfa_arena_init(&arena, memory, sizeof(memory));
+    if (!hfa_response_fields_init(&staged, &arena, fields, count)) {
+        PyErr_NoMemory();
+    } else if (hfa_response_stages_apply(&run->application->stages, run->stages_from, run->head,
+                                         out->status, &staged, &left) == 0) {
+        bool is_same = left.data == out->body.data && out->body_object != NULL;
+        *headers = list_of_fields(staged.items, staged.count);
+        *body = is_same ? Py_NewRef(out->body_object) : bytes_of(left);
+    }
+    hfa_arena_reset(&arena);
+    if (fields != usual && fields != listed.fields)
+        PyMem_Free(fields);
+    hfa_asgi_fields_free(&listed);
+    if (*headers != NULL && *body != NULL)
+        return 0;
+    Py_CLEAR(*headers);
+    Py_CLEAR(*body);
+    return -1;
+}
+
+static int make_unstaged(const struct outgoing *out, PyObject **headers, PyObject **body)
+{
+    *headers = header_list(out);
+    *body = *headers == NULL           ? NULL
+            : out->body_object != NULL ? Py_NewRef(out->body_object)
+                                       : bytes_of(out->body);
+    if (*body != NULL)
+        return 0;
+    Py_CLEAR(*headers);
+    return -1;
+}
+
 static PyObject *message_of(const struct hfa_state *state, PyObject *type, PyObject *key,
                             PyObject *value)
 {
@@ -237,25 +315,26 @@ static PyObject *message_of(const struct hfa_state *state, PyObject *type, PyObj
 static int send_messages(struct hfa_run *run, const struct outgoing *out)
 {
     const struct hfa_state *state = run->application->state;
-    PyObject *status = PyLong_FromLong(out->status);
-    PyObject *headers = header_list(out);
-    PyObject *start = message_of(state, state->str_http_response_start, state->str_status, status);
+    PyObject *headers, *body;
+    int made = passes_stages(run) ? make_staged(run, out, &headers, &body)
+                                  : make_unstaged(out, &headers, &body);
 
+    if (made < 0)
+        return -1;
+    PyObject *status = PyLong_FromLong(out->status);
+    PyObject *start = message_of(state, state->str_http_response_start, state->str_status, status);
     Py_XDECREF(status);
-    if (start == NULL || headers == NULL ||
-        PyDict_SetItem(start, state->str_headers, headers) < 0) {
+    if (start == NULL || PyDict_SetItem(start, state->str_headers, headers) < 0) {
         Py_XDECREF(start);
-        Py_XDECREF(headers);
+        Py_DECREF(headers);
+        Py_DECREF(body);
         return -1;
     }
     Py_DECREF(headers);
-    Py_XSETREF(run->response_body,
-               out->body_object != NULL
-                   ? Py_NewRef(out->body_object)
-                   : PyBytes_FromStringAndSize(out->body.data, (Py_ssize_t)out->body.length));
+    Py_XSETREF(run->response_body, body);
     run->response_started = true;
     run->phase = HFA_RUN_STARTED;
-    PyObject *sending = run->response_body == NULL ? NULL : PyObject_CallOneArg(run->send, start);
+    PyObject *sending = PyObject_CallOneArg(run->send, start);
     Py_DECREF(start);
     return hfa_run_await(run, sending);
 }
@@ -285,21 +364,20 @@ static bool has_rest(const struct hfa_run *run)
 static int send_whole(struct hfa_run *run, const struct outgoing *out)
 {
     const struct hfa_state *state = run->application->state;
+    PyObject *headers, *body;
+
+    if (make_unstaged(out, &headers, &body) < 0)
+        return -1;
     PyObject *status = PyLong_FromLong(out->status);
-    PyObject *headers = status == NULL ? NULL : header_list(out);
-    PyObject *body = headers == NULL ? NULL
-                     : out->body_object != NULL
-                         ? Py_NewRef(out->body_object)
-                         : PyBytes_FromStringAndSize(out->body.data, (Py_ssize_t)out->body.length);
     PyObject *taken =
-        body == NULL ? NULL
-                     : PyObject_CallMethodObjArgs(run->send, state->str_whole, status, headers,
-                                                  body, run->application->hooks.middleware, NULL);
+        status == NULL ? NULL
+                       : PyObject_CallMethodObjArgs(run->send, state->str_whole, status, headers,
+                                                    body, run->application->hooks.middleware, NULL);
     int result = taken == NULL ? -1 : taken == Py_True;
 
     Py_XDECREF(status);
-    Py_XDECREF(headers);
-    Py_XDECREF(body);
+    Py_DECREF(headers);
+    Py_DECREF(body);
     Py_XDECREF(taken);
     if (result <= 0)
         return result;
@@ -316,7 +394,7 @@ static bool needs_middleware(const struct hfa_run *run, const struct outgoing *o
 {
     const struct hfa_response_stages *stages = &run->application->stages;
 
-    return run->server != NULL && stages->count > 0 &&
+    return passes_stages(run) &&
            (hfa_response_stages_need_thread(stages, run->head, out->body.length) ||
             hfa_response_stages_need_scope(stages, run->scope));
 }
@@ -328,7 +406,8 @@ static int send_out(struct hfa_run *run, const struct outgoing *out)
     Py_XSETREF(run->after, Py_XNewRef(out->after));
     if (run->server != NULL)
         return send_native(run, out);
-    if (PyType_IsSubtype(Py_TYPE(run->send), (PyTypeObject *)run->application->hooks.whole_send)) {
+    if (!run->is_outside &&
+        PyType_IsSubtype(Py_TYPE(run->send), (PyTypeObject *)run->application->hooks.whole_send)) {
         int taken = send_whole(run, out);
         if (taken != 0)
             return taken < 0 ? -1 : 0;
@@ -397,8 +476,8 @@ static bool is_undisturbed(const struct hfa_run *run)
 /* Lets the response send itself: streams, files, classes with a __call__ of their own. */
 static int send_by_itself(struct hfa_run *run, PyObject *response)
 {
-    bool is_staged = run->server != NULL && run->application->stages.count > 0;
-    if (is_staged && !stages_take_it(run)) {
+    bool is_staged = passes_stages(run);
+    if (is_staged && (run->server == NULL || !stages_take_it(run))) {
         run->phase = HFA_RUN_RESUMES; /* its messages pass the middleware */
         return 0;
     }

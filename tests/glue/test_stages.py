@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,6 +25,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+import hyperfastapi
 from hyperfastapi import plans
 from hyperfastapi.testing import ThreadServer
 
@@ -32,9 +34,11 @@ Configure = Callable[[fastapi.FastAPI], None]
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
-def make_app(configure: Configure) -> fastapi.FastAPI:
+def make_app(
+    configure: Configure, kind: type[fastapi.FastAPI] = fastapi.FastAPI
+) -> fastapi.FastAPI:
     """An application with a route of each kind, and middleware."""
-    app = fastapi.FastAPI()
+    app = kind()
     configure(app)
 
     @app.get("/small")
@@ -191,6 +195,56 @@ def test_responses_are_those_of_starlettes_middleware(name: str) -> None:
                 assert served(server, path, "GET", headers) == expected, (path, headers)
     assert plans.explain(app).is_whole
     assert all(part.is_native for part in plans.explain(app).middleware)
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_they_are_so_under_any_other_server(name: str) -> None:
+    configure = CONFIGURATIONS[name]
+    reference = make_app(configure)
+    app = make_app(configure, hyperfastapi.FastAPI)
+    for path in PATHS:
+        for headers in REQUESTS:
+            expected = in_process(reference, path, "GET", headers)
+            assert in_process(app, path, "GET", headers) == expected, (path, headers)
+
+
+def test_under_another_server_native_middleware_is_called_for_what_it_answers_itself() -> None:
+    configure = both(
+        both(gzip(), cors(allow_origins=[ORIGIN])),
+        lambda app: app.add_middleware(TrustedHostMiddleware, allowed_hosts=["a.test"]),
+    )
+    reference, app = make_app(configure), make_app(configure, hyperfastapi.FastAPI)
+    called: set[str] = set()
+
+    def note(frame: Any, event: str, _: Any) -> None:
+        if event == "call":
+            called.add(frame.f_globals["__name__"])
+
+    preflight = {"origin": ORIGIN, "access-control-request-method": "GET", "host": "a.test"}
+    cases: list[tuple[str, str, dict[str, str], str | None]] = [
+        ("GET", "/small", {"host": "a.test", "origin": ORIGIN}, None),
+        ("GET", "/large/3000", {"host": "a.test", "accept-encoding": "gzip"}, None),
+        ("OPTIONS", "/small", {"host": "a.test", "origin": ORIGIN}, None),
+        ("GET", "/refused", {"host": "a.test"}, None),
+        ("OPTIONS", "/small", preflight, "starlette.middleware.cors"),
+        ("GET", "/small", {"host": "b.test"}, "starlette.middleware.trustedhost"),
+        ("GET", "/small", {}, "starlette.middleware.trustedhost"),
+        ("GET", "/stream", {"host": "a.test"}, "starlette.middleware.gzip"),
+    ]
+    in_process(app, "/small", "GET", {"host": "a.test"})  # compiles
+    for method, path, headers, middleware in cases:
+        expected = in_process(reference, path, method, headers)
+        called.clear()
+        sys.setprofile(note)
+        try:
+            answer = in_process(app, path, method, headers)
+        finally:
+            sys.setprofile(None)
+        assert answer == expected, (path, headers)
+        if middleware is None:
+            assert not any(name.startswith("starlette.middleware.") for name in called), path
+        else:
+            assert middleware in called
 
 
 def test_a_preflight_is_answered_by_the_middlewares_own_code() -> None:
