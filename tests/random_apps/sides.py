@@ -80,9 +80,10 @@ def _logged(case: Case, module: types.ModuleType) -> list[Any]:
         for name, values, where, held in module.LOG
     ]
     if any(one.kind in ("decorator", "base") for one in case.application.middleware):
-        # There the thread that iterates and the middleware run at the same time: chance has it
-        # which is first.
-        log.sort(key=lambda entry: entry[0].startswith("stream ") and entry[2] == "worker")
+        # There the middleware runs at the same time as a thread that iterates, and what is inside as
+        # a thread with its background task: chance has it which is first.
+        log.sort(key=lambda entry: entry[2] == "worker" and entry[0].startswith("stream "))
+        log.sort(key=lambda entry: entry[2] == "worker" and entry[0].endswith(" later"))
     if any(name.startswith("stream ") for name in module.FAILING):
         # Inside such middleware FastAPI ends a stream that fails as if it were whole; ours cuts it.
         end = ["'http.response.body'", "None", "0"]
