@@ -80,8 +80,8 @@ def _logged(case: Case, module: types.ModuleType) -> list[Any]:
         for name, values, where, held in module.LOG
     ]
     if any(one.kind in ("decorator", "base") for one in case.application.middleware):
-        # There the middleware runs at the same time as a thread that iterates, and what is inside as
-        # a thread with its background task: chance has it which is first.
+        # Threads that iterate run beside the middleware, and its background task in a thread beside
+        # what is inside: chance has it which is first.
         log.sort(key=lambda entry: entry[2] == "worker" and entry[0].startswith("stream "))
         log.sort(key=lambda entry: entry[2] == "worker" and entry[0].endswith(" later"))
     if any(name.startswith("stream ") for name in module.FAILING):
