@@ -262,7 +262,7 @@ def _function(function: Function) -> list[str]:
         body = _body(function)[:-1]
         body.append(f"self.value = {function.result}")
         head = f"def __init__({_signature(function, ['self'])}):"
-        shown = ["def __repr__(self):", f'    return f"{name}({{self.value!r}})"']
+        shown = ["def __repr__(self):", f'    return f"{name}({{shown(self.value)}})"']
         return [f"class {name}:", *_indented([head, *_indented(body), "", *shown]), ""]
     if kind in ("instance generator", "async instance generator"):
         start = "def" if kind == "instance generator" else "async def"
