@@ -24,6 +24,7 @@
 #include "status_line.h"
 #include "tls_settings.h"
 #include "waiter.h"
+#include "weak_set.h"
 #include "websocket_channel.h"
 
 static PyObject *raise_listener(const struct hfa_listener_error *error)
@@ -493,6 +494,8 @@ static PyMethodDef module_methods[] = {
      "cookie_last(values, name): the value of a cookie in a tuple of Cookie fields, or None."},
     {"header_options", hfa_multipart_header_options, METH_O,
      "header_options(value): the type of a header, and its options by name."},
+    {"weak_set_adder", hfa_weak_set_adder, METH_O,
+     "weak_set_adder(weak_set): what its add() does, as a function; None for a set not known."},
     {NULL, NULL, 0, NULL},
 };
 

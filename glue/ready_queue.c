@@ -246,8 +246,7 @@ static PyObject *run_in_context(PyObject *context, PyObject *callback, PyObject 
 {
     if (PyContext_Enter(context) < 0)
         return NULL;
-    PyObject *result = PyObject_Vectorcall(callback, ((PyTupleObject *)args)->ob_item,
-                                           (size_t)PyTuple_GET_SIZE(args), NULL);
+    PyObject *result = PyObject_Call(callback, args, NULL);
     PyObject *exception = result == NULL ? hfa_take_exception() : NULL;
     if (PyContext_Exit(context) < 0) {
         Py_XDECREF(exception);

@@ -551,8 +551,7 @@ static PyObject *method_attach(PyObject *self, PyObject *args)
     }
     server->thread = PyThread_get_thread_ident();
     server->context = PyContext_CopyCurrent();
-    Py_XSETREF(server->task_keywords, Py_BuildValue("{O:O,O:O,O:O}", server->state->str_loop, loop,
-                                                    server->state->str_context, Py_None,
+    Py_XSETREF(server->task_keywords, Py_BuildValue("{O:O,O:O}", server->state->str_loop, loop,
                                                     server->state->str_eager_start, Py_True));
     if (server->context == NULL || server->task_keywords == NULL)
         return NULL;

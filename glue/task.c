@@ -18,12 +18,12 @@ static int has_task_factory(struct hfa_server_object *server)
 
 /* As the loop makes its tasks. A factory need not know of contexts: ours is the current one
  * meanwhile, and the task copies it. */
-static PyObject *start_by_loop(struct hfa_server_object *server, PyObject *coroutine,
-                               PyObject *context)
+static PyObject *start_by_loop(struct hfa_server_object *server, PyObject *coroutine)
 {
+    PyObject *context = PyContext_Copy(server->context);
     PyObject *task = NULL;
 
-    if (PyContext_Enter(context) == 0) {
+    if (context != NULL && PyContext_Enter(context) == 0) {
         task = PyObject_CallMethodOneArg(server->loop, server->state->str_create_task, coroutine);
         PyObject *exception = hfa_take_exception();
         if (PyContext_Exit(context) < 0)
@@ -31,39 +31,54 @@ static PyObject *start_by_loop(struct hfa_server_object *server, PyObject *corou
         else if (exception != NULL)
             hfa_raise_exception(exception);
     }
+    Py_XDECREF(context);
     return task;
 }
 
 #if PY_VERSION_HEX >= 0x030C0000
-/* The task runs its first step when it is made: Task(coroutine, loop=, context=, eager_start=True).
- * The dictionary of keyword arguments is made once; the step may start further tasks with it, as
- * nobody reads it any more. */
-static PyObject *start_eagerly(struct hfa_server_object *server, PyObject *coroutine,
-                               PyObject *context)
+/* Enters the server's context, or a copy while it is entered: a task that was started in it runs
+ * the loop from inside. A new reference to the one entered. */
+static PyObject *enter_context(struct hfa_server_object *server)
 {
-    PyObject *type = server->state->task_type, *keywords = server->task_keywords;
-    PyObject *task = NULL;
-    PyObject *args = PyTuple_Pack(1, coroutine);
+    PyObject *context = Py_NewRef(server->context);
 
-    if (args != NULL && PyDict_SetItem(keywords, server->state->str_context, context) == 0)
-        task = PyObject_Call(type, args, keywords);
-    PyObject *exception = task == NULL ? hfa_take_exception() : NULL;
-    if (PyDict_SetItem(keywords, server->state->str_context, Py_None) < 0)
-        PyErr_Clear(); /* it keeps a context for longer */
+    if (PyContext_Enter(context) == 0)
+        return context;
+    PyErr_Clear();
+    Py_SETREF(context, PyContext_Copy(server->context));
+    if (context != NULL && PyContext_Enter(context) < 0)
+        Py_CLEAR(context);
+    return context;
+}
+
+/* The task copies the current context and runs its first step when it is made:
+ * Task(coroutine, loop=, eager_start=True). All code of the step runs in that copy. */
+static PyObject *start_eagerly(struct hfa_server_object *server, PyObject *coroutine)
+{
+    PyObject *args = PyTuple_Pack(1, coroutine);
+    PyObject *context = args == NULL ? NULL : enter_context(server);
+    PyObject *task = NULL;
+
+    if (context != NULL) {
+        task = PyObject_Call(server->state->task_type, args, server->task_keywords);
+        PyObject *exception = task == NULL ? hfa_take_exception() : NULL;
+        if (PyContext_Exit(context) < 0)
+            Py_CLEAR(task);
+        if (exception != NULL)
+            hfa_raise_exception(exception);
+    }
+    Py_XDECREF(context);
     Py_XDECREF(args);
-    if (exception != NULL)
-        hfa_raise_exception(exception);
     return task;
 }
 #else
 /* The task has put its first step last into the loop's queue: takes it from there and runs it. In a
  * loop without that queue it stays where it is, and comes soon. */
-static PyObject *start_eagerly(struct hfa_server_object *server, PyObject *coroutine,
-                               PyObject *context)
+static PyObject *start_eagerly(struct hfa_server_object *server, PyObject *coroutine)
 {
     struct hfa_state *state = server->state;
     Py_ssize_t before = hfa_ready_queue_count(&server->ready);
-    PyObject *task = start_by_loop(server, coroutine, context);
+    PyObject *task = start_by_loop(server, coroutine);
 
     if (task == NULL || server->ready.items == NULL ||
         hfa_ready_queue_count(&server->ready) != before + 1)
@@ -81,12 +96,8 @@ static PyObject *start_eagerly(struct hfa_server_object *server, PyObject *corou
 PyObject *hfa_task_start(struct hfa_server_object *server, PyObject *coroutine)
 {
     int has_factory = has_task_factory(server);
-    PyObject *context = has_factory < 0 ? NULL : PyContext_Copy(server->context);
 
-    if (context == NULL)
+    if (has_factory < 0)
         return NULL;
-    PyObject *task = has_factory ? start_by_loop(server, coroutine, context)
-                                 : start_eagerly(server, coroutine, context);
-    Py_DECREF(context);
-    return task;
+    return has_factory ? start_by_loop(server, coroutine) : start_eagerly(server, coroutine);
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any, Literal, TypedDict, final
+from typing import Any, Literal, TypedDict, TypeVar, final
 
+_T = TypeVar("_T")
 _Scope = dict[str, Any]
 _Message = MutableMapping[str, Any]
 _Application = Callable[
@@ -114,6 +116,7 @@ def query_list(query: bytes, name: str | bytes, /) -> list[str]: ...
 def query_last(query: bytes, name: str | bytes, /) -> str | None: ...
 def cookies(*values: bytes) -> dict[str, str]: ...
 def header_options(value: bytes, /) -> tuple[str, dict[str, str]]: ...
+def weak_set_adder(weak_set: weakref.WeakSet[_T], /) -> Callable[[_T], None] | None: ...
 def cookie_last(values: tuple[bytes, ...], name: str | bytes, /) -> str | None: ...
 
 @final

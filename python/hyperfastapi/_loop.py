@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import asyncio.format_helpers
 import selectors
+import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +29,19 @@ def _report_callback_error(handle: asyncio.Handle, error: BaseException) -> None
     source = format_source(inside._callback, inside._args)
     context = {"message": f"Exception in callback {source}", "exception": error, "handle": handle}
     inside._loop.call_exception_handler(context)
+
+
+def _add_tasks_natively() -> None:
+    """Have asyncio's set of tasks filled without Python code, from now on and in all loops.
+
+    Up to Python 3.13 each task that waits is put into it by `WeakSet.add()`.
+    """
+    name = "_scheduled_tasks" if sys.version_info >= (3, 12) else "_all_tasks"
+    tasks = getattr(asyncio.tasks, name, None)
+    if sys.version_info < (3, 14) and type(tasks) is weakref.WeakSet and "add" not in vars(tasks):
+        add = _core.weak_set_adder(tasks)
+        if add is not None:
+            vars(tasks)["add"] = add
 
 
 class ReactorSelector(selectors.DefaultSelector):
@@ -84,6 +99,7 @@ class Attachment:
     def __init__(self, server: _core.Server, state: dict[str, Any]) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
+        _add_tasks_natively()
         selector = getattr(self._loop, "_selector", None)
         self._selector = selector if isinstance(selector, ReactorSelector) else None
         if self._selector is not None:

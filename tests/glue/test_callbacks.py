@@ -104,7 +104,7 @@ def test_what_a_callback_raises_goes_to_the_exception_handler_as_asyncio_tells_i
 
     told = in_loop(body)
     assert told == asyncio.run(without_a_server())
-    assert "fail(7)" in told[0][0]
+    assert "fail(" in told[0][0]
 
 
 def test_an_exit_raised_by_a_callback_ends_the_process() -> None:

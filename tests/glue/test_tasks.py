@@ -217,6 +217,38 @@ def test_context_of_who_serves_is_seen_by_requests() -> None:
     assert seen == ["outside"]
 
 
+def test_a_request_that_begins_while_another_ones_step_runs_the_loop_has_its_own_context() -> None:
+    found: dict[str, list[str]] = {}
+    tasks: dict[str, Any] = {}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"]
+        tasks[path] = asyncio.current_task()
+        found[path] = [variable.get()]
+        variable.set(path)
+        if path == "/outer":
+            inside: Any = asyncio.tasks
+            loop: Any = asyncio.get_running_loop()
+            inside._leave_task(loop, tasks[path])
+            while "/inner" not in tasks:
+                loop._run_once()
+            inside._enter_task(loop, tasks[path])
+        await asyncio.sleep(0)
+        found[path].append(variable.get())
+        await respond(send)
+
+    async def scenario(running: Running) -> None:
+        async with running.connect() as outer, running.connect() as inner:
+            outer.send(b"GET /outer HTTP/1.1\r\nhost: a\r\n\r\n")
+            inner.send(b"GET /inner HTTP/1.1\r\nhost: a\r\n\r\n")
+            await asyncio.gather(outer.response(), inner.response())
+            await running.get("/next")
+
+    run(app, scenario)
+    assert found == {path: ["unset", path] for path in ("/outer", "/inner", "/next")}
+    assert tasks["/outer"] is not tasks["/inner"]
+
+
 def test_the_application_is_called_inside_the_task() -> None:
     """Not only what it returns is awaited there: a plain function may look for its task, too."""
     seen: list[Any] = []
