@@ -413,3 +413,24 @@ def test_middleware_between_others_that_is_changed_while_serving(conform, tmp_pa
         get("/json", *fields),
         get("/small", *fields),
     )
+
+
+def layer_of(app, kind):
+    """The middleware of a class in an application that has been called."""
+    layer = app.middleware_stack
+    while not isinstance(layer, kind):
+        layer = layer.app
+    return layer
+
+
+@pytest.mark.parametrize("order", ["C", "CB"])
+def test_origins_that_become_a_set_while_serving_count_at_once_and_later(conform, tmp_path, order):
+    """An origin that was allowed before is never allowed again."""
+
+    def change(app):
+        layer_of(app, CORSMiddleware).allow_origins = {"https://b.test"}
+
+    asked = [
+        get("/json", f"origin: {origin}") for origin in ("https://a.example", "https://b.test")
+    ]
+    conform(stack(order, tmp_path), *asked, change, *asked, *asked)

@@ -45,6 +45,7 @@ class Native:
         middleware = self._middleware
         self._values = dict(vars(middleware))
         self._lists = stages.stage_lists(middleware)
+        self._stage: _core.Stage | None = None  # as long as what follows raises
         self._stage = _core.Stage(*stages.stage_of(middleware))
 
     def current(self) -> _core.Stage | None:
