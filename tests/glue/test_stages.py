@@ -6,6 +6,7 @@ The same requests go to Starlette's own middleware, in process, and to the serve
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import sys
 import threading
@@ -21,6 +22,7 @@ from fastapi.middleware.httpsredirect import HTTPSRedirectMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from itsdangerous import TimestampSigner
+from starlette.middleware.gzip import GZipResponder
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -533,3 +535,23 @@ def test_sessions_that_nobody_uses_are_not_opened(monkeypatch: pytest.MonkeyPatc
     assert explanation.is_whole
     assert [part.reason for part in explanation.middleware] == [None]
     assert plans.counters(app).compiled == 5
+
+
+def test_a_compressed_stream_leaves_no_garbage() -> None:
+    app = make_app(gzip(minimum_size=1))
+
+    @app.middleware("http")
+    async def pass_on(request: fastapi.Request, call_next: Any) -> Any:
+        return await call_next(request)
+
+    plans.explain(app)  # compiled from here on
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            fields = in_process(app, "/stream", "GET", {"accept-encoding": "gzip"})[1]
+            assert ("content-encoding", "gzip") in fields
+        found = [each for each in gc.get_objects() if isinstance(each, GZipResponder)]
+    finally:
+        gc.enable()
+    assert found == []

@@ -280,7 +280,7 @@ def _send_inside(middleware: Any, scope: Scope, send: Send) -> Send:
     try:
         call.send(None)
     except StopIteration:
-        return found[0]
+        return found.pop()  # it refers to `keep`
     raise AssertionError
 
 
