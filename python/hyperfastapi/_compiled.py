@@ -310,6 +310,8 @@ class CompiledApplication:
         if applications.telemetry_is_on(app):
             raise Unknown("telemetry follows the requests")
         users = applications.user_middleware(app)
+        if len(users) > stages.STAGES_MAX:
+            raise Unknown(_OTHER_MIDDLEWARE)
         try:
             return [stages.stage_of(each) for each in users]
         except Unknown:

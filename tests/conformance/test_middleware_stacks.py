@@ -434,3 +434,73 @@ def test_origins_that_become_a_set_while_serving_count_at_once_and_later(conform
         get("/json", f"origin: {origin}") for origin in ("https://a.example", "https://b.test")
     ]
     conform(stack(order, tmp_path), *asked, change, *asked, *asked)
+
+
+def test_a_method_that_is_replaced_on_the_middleware_object_is_called(conform, tmp_path):
+    def change(app):
+        layer_of(app, CORSMiddleware).is_allowed_origin = lambda origin: origin == "https://b.test"
+
+    asked = [
+        get("/json", f"origin: {origin}") for origin in ("https://a.example", "https://b.test")
+    ]
+    conform(stack("CB", tmp_path), *asked, change, *asked)
+
+
+@pytest.mark.parametrize("order", ["", "B"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"minimum_size": 101.5}, {"minimum_size": float("inf")}, {"minimum_size": 2**70},
+        {"thread_minimum_size": float("inf")}, {"thread_minimum_size": -1}, {"compresslevel": -1},
+        {"exclude_content_types": ("application/", "application/js+", "application/x/*")},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_gzip_middleware_with(conform, tmp_path, order, options):
+    """Sizes that are no plain integers, and media types that are none."""
+
+    def make(side):
+        app = stack(order, tmp_path)(side)
+        app.add_middleware(GZipMiddleware, **options)
+
+        @app.get("/of/{size}")
+        def of(size: int):
+            return Response(b"x" * size, media_type="application/x/y")
+
+        return app
+
+    paths = ["/json", "/of/101", "/of/102", "/of/1000"]
+    conform(make, *[get(path, "accept-encoding: gzip") for path in paths])
+
+
+def test_more_middleware_than_the_core_takes(conform, tmp_path):
+    conform(stack("CGCTCGCTCC", tmp_path), get("/json", "origin: https://a.example"))
+
+
+@pytest.mark.parametrize(
+    "cls, options",
+    [
+        (SessionMiddleware, {"secret_key": "secret"}), (CORSMiddleware, {"allow_origins": ["*"]}),
+        (GZipMiddleware, {}),
+    ],
+    ids=["session", "cors", "gzip"],
+)  # fmt: skip
+def test_a_call_that_a_tool_has_wrapped_is_made(conform, tmp_path, monkeypatch, cls, options):
+    """Tracing wraps the methods of classes, often before anything is served."""
+    original = cls.__call__
+
+    async def traced(self, scope, receive, send):
+        async def send_traced(message):
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-traced", b"1")]
+            await send(message)
+
+        await original(self, scope, receive, send_traced)
+
+    def make(side):
+        app = stack("", tmp_path)(side)
+        app.add_middleware(cls, **options)
+        return app
+
+    monkeypatch.setattr(cls, "__call__", traced)
+    conform(make, get("/json", "origin: https://a.example"))

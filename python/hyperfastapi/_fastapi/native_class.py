@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,21 @@ def own_class(middleware: Any) -> type:
     """Return the class that a middleware was made from."""
     kind = type(middleware)
     return kind.__mro__[1] if getattr(kind, "_is_native", False) else kind
+
+
+def is_own_method(owner: type, name: str) -> bool:
+    """Tell whether a class has a method that its own module defines: nothing has wrapped it."""
+    method = vars(owner).get(name)
+    function = getattr(method, "__func__", method)
+    return getattr(function, "__globals__", None) is vars(sys.modules[owner.__module__])
+
+
+def check_attributes(middleware: Any) -> None:
+    """Raise `Unknown` if a middleware object has something in the place of its class's."""
+    kind = own_class(middleware)
+    for name in vars(middleware):
+        if hasattr(kind, name):
+            raise Unknown(f"its {name} is not that of its class")
 
 
 def is_native(middleware: Any) -> bool:

@@ -20,10 +20,10 @@ from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
 
 from . import Unknown, stages
+from .native_class import check_attributes, is_own_method
 from .stage_middleware import Fields, StagedSend
 
 _Session: Any = getattr(sessions, "Session", None)
-_session_call = SessionMiddleware.__call__
 
 
 class SessionSend(StagedSend):
@@ -187,8 +187,9 @@ def call_middleware(
 
 def check_middleware(middleware: Any) -> None:
     """Raise `Unknown` if a middleware is not one that is known here."""
-    if _Session is None or SessionMiddleware.__call__ is not _session_call:
+    if _Session is None or not is_own_method(SessionMiddleware, "__call__"):
         raise Unknown("this release of Starlette keeps sessions in another way")
+    check_attributes(middleware)
     try:
         middleware.session_cookie.encode("latin-1")
         vars(middleware)["signer"], vars(middleware)["max_age"]

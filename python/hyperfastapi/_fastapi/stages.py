@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -14,8 +16,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import Response
 from starlette.types import Message, Scope
 
+from hyperfastapi import _core
+
 from . import Unknown
-from .native_class import own_class
+from .native_class import check_attributes, is_own_method, own_class
 
 Answer = Callable[[Scope], Response | None]
 """Gives a middleware's own response to a request; None: it lets it through."""
@@ -23,6 +27,9 @@ Answer = Callable[[Scope], Response | None]
 Stage = tuple[str, tuple[Any, ...], Answer]
 """What the core does in a middleware's place: its name and configuration, see glue/*_stage.h, and
 what the middleware answers itself."""
+
+STAGES_MAX = 8
+"""As many as the core takes of one application: see glue/response_stage.h."""
 
 _STAGE_METHODS = (
     (CORSMiddleware, "__call__"),
@@ -135,14 +142,26 @@ def _cors_stage(middleware: CORSMiddleware) -> tuple[str, tuple[Any, ...]]:
     )
 
 
+def _size(limit: float) -> int:
+    """Return the least number of bytes that is no less than a limit, which may be infinite."""
+    return max(0, math.ceil(min(limit, sys.maxsize)))
+
+
 def _gzip_stage(middleware: GZipMiddleware) -> tuple[str, tuple[Any, ...]]:
     if not _joins_all_of_vary():
         raise Unknown("this release of Starlette has other rules for Vary")
     if middleware.minimum_size < 1:
         raise Unknown("GZipMiddleware compresses empty bodies")
+    if not _core.build["zlib"]:
+        raise Unknown("this build has no zlib")
+    level = middleware.compresslevel
+    if type(level) is not int or not -1 <= level <= 9:
+        raise Unknown(f"zlib has no compression level {level!r}")
     excluded: list[bytes] = []
     for each in middleware.exclude_content_types:
-        if each.endswith("/*"):
+        if each.endswith(("/", "+")):
+            raise Unknown(f"it excludes {each!r}, which is no media type")
+        if each.endswith("/*") and "/" not in each[:-2]:
             excluded += [_bytes(each[:-1]), _bytes(each[:-2])]
         else:
             excluded.append(_bytes(each))
@@ -150,9 +169,9 @@ def _gzip_stage(middleware: GZipMiddleware) -> tuple[str, tuple[Any, ...]]:
             excluded.append(b"application/grpc+")
     return "gzip", (
         tuple(excluded),
-        middleware.minimum_size,
-        middleware.thread_minimum_size,
-        middleware.compresslevel,
+        _size(middleware.minimum_size),
+        _size(middleware.thread_minimum_size),
+        level,
     )
 
 
@@ -200,8 +219,9 @@ def stage_of(middleware: Any) -> Stage:
         Unknown: it cannot; the text says why.
     """
     for (owner, name), original in zip(_STAGE_METHODS, _STAGE_ORIGINALS, strict=True):
-        if original is None or vars(owner).get(name) is not original:
+        if vars(owner).get(name) is not original or not is_own_method(owner, name):
             raise Unknown(f"{owner.__name__}.{name} is not Starlette's")
+    check_attributes(middleware)
     describe = _DESCRIPTIONS.get(own_class(middleware))
     if is_session(middleware):
         describe = _describe_session
@@ -210,7 +230,7 @@ def stage_of(middleware: Any) -> Stage:
     try:
         answer = _no_answer if describe is _describe_session else answer_of(middleware)
         return *describe(middleware), answer
-    except (AttributeError, TypeError, UnicodeEncodeError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise Unknown(f"its configuration is not as expected: {error}") from None
 
 
