@@ -210,7 +210,8 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
 
     if (conn->receiving != NULL)
         conn->head.is_malformed = true;
-    return 0;
+    /* It counts all the same: named by one byte, it was unpacked and looked through as others. */
+    return on_header(session, frame, name, value, flags, opaque);
 }
 
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *opaque)
@@ -437,7 +438,11 @@ static size_t input_frame(struct hfa_http2_conn *conn, struct hfa_bytes input)
     if (conn->is_in_head && payload > HEAD_PIECE)
         payload = HEAD_PIECE;
     conn->frame_left -= payload;
+    size_t work = conn->work;
     receive(conn, input.data, taken + payload);
+    /* nghttp2 unpacks the fields of a refused stream, too, and tells nobody. */
+    if (conn->is_in_head && conn->receiving == NULL && conn->work == work)
+        conn->work += WORK_FIELD * payload;
     return taken + payload;
 }
 
@@ -451,7 +456,8 @@ static bool is_for_later(const struct hfa_http2_conn *conn, struct hfa_bytes inp
         return false;
     if (conn->frame_left > 0 || !hfa_http2_frame_head_read(input, &head))
         return true;
-    return head.type == NGHTTP2_HEADERS || head.type == NGHTTP2_DATA;
+    return head.type == NGHTTP2_HEADERS || head.type == NGHTTP2_CONTINUATION ||
+           head.type == NGHTTP2_DATA;
 }
 
 static enum hfa_status http2_input(void *engine, char *data, size_t length, bool eof,

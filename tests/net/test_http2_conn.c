@@ -487,6 +487,24 @@ static void test_fields_that_unpack_to_much_take_several_turns(void **state)
     assert_goaway(11);
 }
 
+/* As above, but no field may have the byte that this one ends with. */
+static void test_fields_that_are_not_allowed_count_as_any(void **state)
+{
+    static char head[9 + 6 + 6 + 4000 + 4000];
+    size_t payload = sizeof(head) - 9;
+
+    open_with(&default_limits, serve_never);
+    memcpy(head, "\0\0\0\x01\x05\0\0\0\x01" GET "\x40\x01x\x7f\xa1\x1e", 9 + 6 + 6);
+    head[1] = (char)(payload >> 8);
+    head[2] = (char)payload;
+    memset(head + 21, 'a', 3999);
+    head[21 + 3999] = '\0';
+    memset(head + 21 + 4000, '\xbe', 4000);
+    assert_int_equal(calls_for((struct hfa_bytes){head, sizeof(head)}), 2);
+    assert_int_equal(fixture.dispatcher.counters.h2_head_floods, 1);
+    assert_goaway(11);
+}
+
 static void test_an_end_counts_once_all_before_it_is_taken(void **state)
 {
     static char requests[120][15];
@@ -709,6 +727,7 @@ int main(void)
         TEST(test_a_request_that_its_sender_spoils_at_once_never_begins),
         TEST(test_what_is_much_work_takes_several_turns),
         TEST(test_fields_that_unpack_to_much_take_several_turns),
+        TEST(test_fields_that_are_not_allowed_count_as_any),
         TEST(test_an_end_counts_once_all_before_it_is_taken),
         TEST(test_pings_are_bounded),
         TEST(test_settings_are_bounded),
