@@ -155,6 +155,26 @@ def test_forms_are_fastapis_where_something_has_replaced_its_parser(
     assert reasons["/fields"] == "it takes a form, and something has replaced parse()"
 
 
+@pytest.mark.parametrize("name", ["write", "seek"])
+def test_forms_are_fastapis_where_something_has_replaced_what_files_are_written_with(
+    app: fastapi.FastAPI, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    original = getattr(tempfile.SpooledTemporaryFile, name)
+    calls: list[Any] = []
+
+    def noting(self: Any, *args: Any) -> Any:
+        calls.append(args)
+        return original(self, *args)
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, name, noting)
+    body = FILE + b"content" + END
+    with ThreadServer(app) as server:
+        assert ask(server.port, HEAD % len(body), body).endswith(b"7")
+    assert calls == [(b"content",) if name == "write" else (0,)]
+    reasons = {part.path: part.reason for part in plans.explain(app).routes}
+    assert reasons["/"] == f"it takes a form, and something has replaced {name}()"
+
+
 def test_forms_are_fastapis_where_starlette_refuses_malformed_ones_otherwise(
     app: fastapi.FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:

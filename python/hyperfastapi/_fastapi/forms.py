@@ -58,6 +58,8 @@ _REPLACED: tuple[tuple[Any, str], ...] = (
     (UploadFile, "write"),
     (UploadFile, "seek"),
     (UploadFile, "close"),
+    (SpooledTemporaryFile, "write"),
+    (SpooledTemporaryFile, "seek"),
     (formparsers, "SpooledTemporaryFile"),
     (formparsers, "UploadFile"),
     (_dependencies, "_get_multidict_value"),
