@@ -421,11 +421,17 @@ enum hfa_form_kind hfa_form_kind_of(struct hfa_bytes content_type)
     return HFA_FORM_NONE;
 }
 
-/* A limit that no size reaches where the number does not fit. -1 with an exception. */
+/* A limit that no size reaches where the number does not fit, or is none. -1 with an exception. */
 static int read_limit(PyObject *limits, Py_ssize_t index, size_t *limit)
 {
     PyObject *number = PyTuple_GET_ITEM(limits, index); /* borrowed */
     int overflow;
+
+    if (PyFloat_Check(number)) { /* math.inf, say; of a fraction counts what is below it */
+        double most = PyFloat_AsDouble(number);
+        *limit = most < 0 ? 0 : most < (double)SIZE_MAX ? (size_t)most : SIZE_MAX;
+        return 0;
+    }
     long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
 
     if (value == -1 && overflow == 0 && PyErr_Occurred())

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import math
 from typing import Annotated, Any
 
 import pytest
@@ -254,6 +255,40 @@ def test_limits_of_routes_routers_and_applications(conform):
         make,
         *[post_parts(path, *form) for path in paths for form in forms],
         compiled=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["max_fields", "max_files", "max_part_size"])
+@pytest.mark.parametrize("limit", [math.inf, math.nan, 1.5, -0.5])
+def test_limits_that_are_no_integers(conform, name, limit):
+    """D63: Starlette's parser takes them, as from middleware that puts limits into the scope."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        class Limiting:
+            def __init__(self, app):
+                self.app = app
+
+            async def __call__(self, scope, receive, send):
+                scope["fastapi"] = {"form_limits": {name: limit}}
+                await self.app(scope, receive, send)
+
+        app.add_middleware(Limiting)
+
+        @app.post("/")
+        async def endpoint(a: Annotated[list[str], Form()], f: list[UploadFile]):
+            return [a, len(f)]
+
+        return app
+
+    conform(
+        make,
+        *[
+            post_parts("/", *[part("a", b"1")] * count, *[part("f", b"1", filename="f")] * count)
+            for count in (1, 2)
+        ],
+        post_parts("/", part("a", b"22"), part("f", b"22", filename="f")),
     )
 
 
