@@ -14,18 +14,40 @@ static int on_change(PyDict_WatchEvent event, PyObject *dict, PyObject *key, PyO
     return 0;
 }
 
-void hfa_dict_watch_init(struct hfa_state *state)
-{
-    state->dict_watcher = PyDict_AddWatcher(on_change);
-    if (state->dict_watcher < 0)
-        PyErr_Clear();
-}
-
 void hfa_dict_watch_end(struct hfa_state *state)
 {
     if (state->dict_watcher >= 0 && PyDict_ClearWatcher(state->dict_watcher) < 0)
         PyErr_Clear();
     state->dict_watcher = -1;
+}
+
+/* The first releases of 3.13 do not tell of attributes that are set again. -1 with an exception. */
+static int tells_of_attributes(int watcher)
+{
+    PyObject *type = PyObject_CallFunction((PyObject *)&PyType_Type, "s(){}", "Watched");
+    PyObject *object = type == NULL ? NULL : PyObject_CallNoArgs(type);
+    PyObject *dict = NULL;
+    int status = -1;
+
+    if (object != NULL && PyObject_SetAttrString(object, "attribute", Py_None) == 0)
+        dict = PyObject_GetAttrString(object, "__dict__");
+    if (dict != NULL && PyDict_Watch(watcher, dict) == 0) {
+        uint64_t before = changes;
+        if (PyObject_SetAttrString(object, "attribute", Py_True) == 0)
+            status = changes != before;
+    }
+    Py_XDECREF(dict);
+    Py_XDECREF(object);
+    Py_XDECREF(type);
+    return status;
+}
+
+void hfa_dict_watch_init(struct hfa_state *state)
+{
+    state->dict_watcher = PyDict_AddWatcher(on_change);
+    if (state->dict_watcher >= 0 && tells_of_attributes(state->dict_watcher) <= 0)
+        hfa_dict_watch_end(state);
+    PyErr_Clear();
 }
 
 static int begin(const struct hfa_state *state, PyObject *dict)

@@ -18,8 +18,8 @@ struct hfa_dict_watch {
     uint64_t stamp; /* as it was when marked; 0: not marked */
 };
 
-/* Asks the interpreter for a watcher: state->dict_watcher, -1 where there is none left, which makes
- * every watch one that never holds. */
+/* Asks the interpreter for a watcher: state->dict_watcher, -1 where there is none left or it does
+ * not tell of everything, which makes every watch one that never holds. */
 void hfa_dict_watch_init(struct hfa_state *state);
 void hfa_dict_watch_end(struct hfa_state *state);
 
