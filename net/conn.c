@@ -171,7 +171,7 @@ static void offer(struct hfa_conn *conn, char *data, size_t length)
 
 static void read_input(struct hfa_conn *conn);
 
-static void feed(struct hfa_conn *conn)
+static void feed(struct hfa_conn *conn, bool reads)
 {
     if (conn->is_closed) {
         free_if_closed(conn);
@@ -179,7 +179,7 @@ static void feed(struct hfa_conn *conn)
     }
     if (!conn->carrier.wants_input || conn->is_lingering || conn->is_rested)
         return;
-    if (conn->transport.has_input)
+    if (reads && conn->transport.has_input)
         read_input(conn);
     else
         offer(conn, conn->input.data + conn->input.start, hfa_buffer_length(&conn->input));
@@ -188,13 +188,14 @@ static void feed(struct hfa_conn *conn)
 void hfa_conn_feed(struct hfa_conn *conn)
 {
     conn->is_hungry = false;
-    feed(conn);
+    feed(conn, true);
 }
 
 void hfa_conn_resume(struct hfa_conn *conn)
 {
     conn->is_rested = false;
-    feed(conn);
+    /* What was left comes first: with more of the transport's each time it would grow. */
+    feed(conn, hfa_buffer_length(&conn->input) == 0);
 }
 
 static void drop_input(struct hfa_conn *conn)
@@ -301,6 +302,18 @@ static void write_output(struct hfa_conn *conn)
         conn->protocol->on_drained(conn->engine);
 }
 
+/* An engine that wants input again, as its output has left, gets what has waited meanwhile: the peer
+ * may have nothing more to send. */
+static void prepare_output(struct hfa_conn *conn)
+{
+    bool wanted_input = conn->carrier.wants_input;
+
+    conn->protocol->prepare_output(conn->engine);
+    if (!wanted_input && conn->carrier.wants_input &&
+        (hfa_buffer_length(&conn->input) > 0 || conn->transport.has_input))
+        hfa_server_rest(conn->server, conn);
+}
+
 void hfa_conn_flush(struct hfa_conn *conn)
 {
     conn->is_dirty = false;
@@ -309,7 +322,7 @@ void hfa_conn_flush(struct hfa_conn *conn)
         return;
     }
     if (conn->engine != NULL && conn->protocol->prepare_output != NULL)
-        conn->protocol->prepare_output(conn->engine);
+        prepare_output(conn);
     if (conn->carrier.output.length > 0)
         write_output(conn);
     if (conn->is_closed)

@@ -161,6 +161,54 @@ static void test_a_flood_of_resets_lets_others_have_their_turn(void **state)
     close(other);
 }
 
+/* Answers "/l" with more than leaves in a turn, anything else as serve_path(). */
+static void serve_large_path(struct server_fixture *server, struct hfa_exchange *exchange,
+                             enum hfa_event event)
+{
+    if (event != HFA_EVENT_REQUEST || exchange->request.path.data[1] != 'l') {
+        serve_path(server, exchange, event);
+        return;
+    }
+    assert_int_equal(hfa_exchange_start(exchange, 200, NULL, 0, false), HFA_OK);
+    /* Not so much that the last turn writes up to its bound: that would be told of a turn later. */
+    hfa_exchange_write(exchange, (struct hfa_bytes){large, LARGE - 100000}, NULL, true);
+    hfa_exchange_release(exchange);
+}
+
+/* The output has no room when the turn for the rest comes, and the client sends nothing more. */
+static void test_input_for_another_turn_outlives_a_pause(void **state)
+{
+    static char requests[sizeof(PREFACE) + 6 + 13 + 17 + 2 * GET_FRAME + RESETS * (GET_FRAME + 13)];
+    struct hfa_limits limits = default_limits;
+    char *at = requests;
+    limits.h2_resets = RESETS;
+    server_fixture_open(&fixture, &limits, serve_large_path);
+    int client = client_connect(&fixture, 0);
+    memcpy(at, PREFACE, sizeof(PREFACE) - 1);
+    at += sizeof(PREFACE) - 1;
+    at[-7] = 6; /* SETTINGS: windows of 16 MiB */
+    memcpy(at, "\0\x04\x01\0\0\0\0\0\x04\x08\0\0\0\0\0\x01\0\0\0", 6 + 13);
+    at += 6 + 13;
+    append_get(&at, 1, 'l');
+    for (int i = 1; i <= RESETS; i++) {
+        append_get(&at, 1 + 2 * i, 'e');
+        append_reset(&at, 1 + 2 * i);
+        if (i == RESETS / 2) { /* PING: an answer that finds no room */
+            memcpy(at, "\0\0\x08\x06\0\0\0\0\0--------", 17);
+            at += 17;
+        }
+    }
+    append_get(&at, 3 + 2 * RESETS, 'o');
+    client_send(&fixture, client, (struct hfa_bytes){requests, (size_t)(at - requests)});
+    for (int i = 0; i < 200 && fixture.log[0] == '\0'; i++) {
+        while (recv(client, received, 65536, MSG_DONTWAIT) > 0)
+            continue;
+        server_turn(&fixture);
+    }
+    assert_string_equal(fixture.log, "/o");
+    close(client);
+}
+
 static void test_a_server_ends_with_input_for_another_turn(void **state)
 {
     char requests[sizeof(PREFACE) + 120 * GET_FRAME];
@@ -500,6 +548,7 @@ int main(void)
         TEST(test_a_pipelining_connection_lets_others_have_their_turn),
         TEST(test_a_connection_of_many_streams_lets_others_have_their_turn),
         TEST(test_a_flood_of_resets_lets_others_have_their_turn),
+        TEST(test_input_for_another_turn_outlives_a_pause),
         TEST(test_a_server_ends_with_input_for_another_turn),
         TEST(test_connections_beyond_the_limit_wait_for_a_place),
         TEST(test_an_idle_connection_ends_without_a_word),
