@@ -1,5 +1,6 @@
 #include "loop_bridge.h"
 
+#include <errno.h>
 #include <time.h>
 
 /* A finished response waits at most this long behind other requests' handlers. */
@@ -83,7 +84,9 @@ static PyThreadState *give_lock(struct hfa_server_object *server)
 static void take_lock(struct hfa_server_object *server, PyThreadState *thread_state)
 {
     PyEval_RestoreThread(thread_state);
+    int error = errno; /* of what was done without it */
     note_lock(server);
+    errno = error;
 }
 
 /* Who gives it back and takes it again at once has it before those that wait are awake: so we

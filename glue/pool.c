@@ -524,6 +524,38 @@ static PyObject *stop_pools(PyObject *module, PyObject *arguments)
 
 static PyMethodDef stop_pools_def = {"stop_pools", stop_pools, METH_NOARGS, NULL};
 
+/* The jobs that compute are the parent's. */
+static PyObject *forget_jobs(PyObject *module, PyObject *arguments)
+{
+    struct hfa_state *state = PyModule_GetState(module);
+
+    (void)arguments;
+    hfa_switch_interval_forget_jobs(&state->switch_interval);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef forget_jobs_def = {"forget_jobs", forget_jobs, METH_NOARGS, NULL};
+
+static int register_fork(PyObject *module)
+{
+    PyObject *result = NULL;
+    PyObject *os = PyImport_ImportModule("os");
+    PyObject *function = os == NULL ? NULL : PyObject_GetAttrString(os, "register_at_fork");
+    PyObject *hook = function == NULL ? NULL : PyCFunction_New(&forget_jobs_def, module);
+    PyObject *keywords = hook == NULL ? NULL : Py_BuildValue("{s:O}", "after_in_child", hook);
+    PyObject *none = keywords == NULL ? NULL : PyTuple_New(0);
+
+    if (none != NULL)
+        result = PyObject_Call(function, none, keywords);
+    Py_XDECREF(none);
+    Py_XDECREF(keywords);
+    Py_XDECREF(hook);
+    Py_XDECREF(function);
+    Py_XDECREF(os);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
 static int register_exit(struct hfa_state *state)
 {
     PyObject *result = NULL;
@@ -539,6 +571,8 @@ static int register_exit(struct hfa_state *state)
     if (result == NULL)
         return -1;
     Py_DECREF(result);
+    if (register_fork(module) < 0)
+        return -1;
     state->stops_pools = true;
     return 0;
 }

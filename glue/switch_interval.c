@@ -58,8 +58,15 @@ void hfa_switch_interval_begin_job(struct hfa_switch_interval *interval)
 
 void hfa_switch_interval_end_job(struct hfa_switch_interval *interval)
 {
-    if (--interval->jobs == 0)
+    if (interval->jobs > 0 && --interval->jobs == 0)
         change(interval, interval->before);
+}
+
+void hfa_switch_interval_forget_jobs(struct hfa_switch_interval *interval)
+{
+    if (interval->jobs > 0)
+        interval->jobs = 1;
+    hfa_switch_interval_end_job(interval);
 }
 
 void hfa_switch_interval_lengthen(struct hfa_switch_interval *interval)

@@ -27,6 +27,10 @@ struct hfa_switch_interval {
 void hfa_switch_interval_begin_job(struct hfa_switch_interval *interval);
 void hfa_switch_interval_end_job(struct hfa_switch_interval *interval);
 
+/* In a forked process, which has none of the threads: all jobs have ended. That of the thread that
+ * has forked may still say so itself. */
+void hfa_switch_interval_forget_jobs(struct hfa_switch_interval *interval);
+
 /* While jobs compute: a loop thread has got the lock, and is about to give it back. */
 void hfa_switch_interval_lengthen(struct hfa_switch_interval *interval);
 void hfa_switch_interval_shorten(struct hfa_switch_interval *interval);

@@ -23,9 +23,29 @@ struct attributes {
     uint64_t period_ns;
 };
 
+static bool get_attributes(pid_t thread, struct attributes *attributes)
+{
+    *attributes = (struct attributes){0};
+    return syscall(SYS_sched_getattr, thread, attributes, sizeof(*attributes), 0) == 0;
+}
+
+static bool set_slice(pid_t thread, struct attributes *attributes, uint64_t slice_ns)
+{
+    attributes->size = sizeof(*attributes);
+    attributes->runtime_ns = slice_ns;
+    return syscall(SYS_sched_setattr, thread, attributes, 0) == 0;
+}
+
+/* A thread has the slice of the one that has started it. Ours may have been hurried just then:
+ * back to the system's own, which is what 0 stands for. */
 void hfa_thread_schedule_open(struct hfa_thread_schedule *schedule)
 {
+    struct attributes attributes;
+
     *schedule = (struct hfa_thread_schedule){.thread = (pid_t)syscall(SYS_gettid)};
+    if (get_attributes(schedule->thread, &attributes) && attributes.policy == SCHED_OTHER &&
+        attributes.runtime_ns == SLICE_NS)
+        set_slice(schedule->thread, &attributes, 0);
 }
 
 static bool change_policy(pid_t thread, int from, int to)
@@ -48,15 +68,12 @@ void hfa_thread_schedule_set_patient(struct hfa_thread_schedule *schedule, bool 
 /* The slice that it had; 0: nothing has changed. */
 static uint64_t change_slice(pid_t thread, uint64_t slice_ns)
 {
-    struct attributes attributes = {0};
+    struct attributes attributes;
 
-    if (syscall(SYS_sched_getattr, thread, &attributes, sizeof(attributes), 0) != 0 ||
-        attributes.policy != SCHED_OTHER)
+    if (!get_attributes(thread, &attributes) || attributes.policy != SCHED_OTHER)
         return 0;
     uint64_t before_ns = attributes.runtime_ns;
-    attributes.size = sizeof(attributes);
-    attributes.runtime_ns = slice_ns;
-    if (before_ns == 0 || syscall(SYS_sched_setattr, thread, &attributes, 0) != 0)
+    if (before_ns == 0 || !set_slice(thread, &attributes, slice_ns))
         return 0;
     return before_ns;
 }

@@ -19,7 +19,8 @@ struct hfa_thread_schedule {
     uint64_t slice_ns; /* what it had before it was hurried; 0: it is not */
 };
 
-/* Of the calling thread, for others to use as long as it lives. */
+/* Of the calling thread, for others to use as long as it lives. What it has inherited of a thread
+ * that is hurried it loses. */
 void hfa_thread_schedule_open(struct hfa_thread_schedule *schedule);
 
 /* Whether it only goes on where others wait: it takes the processor from nobody when it wakes. */

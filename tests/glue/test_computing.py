@@ -7,8 +7,12 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import fastapi
@@ -35,6 +39,30 @@ def scheduling() -> int | None:
     return os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None
 
 
+def scheduler_slice() -> list[str]:
+    """What the system tells of the calling thread's slice; nothing where it tells nothing."""
+    try:
+        lines = Path(f"/proc/self/task/{threading.get_native_id()}/sched").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    return [line for line in lines if line.startswith("se.slice")]
+
+
+def in_child(function: Callable[[], int]) -> int:
+    """What a function returns in a process that is forked for it."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # there are other threads
+        child = os.fork()
+    if child == 0:
+        os.write(writing, b"%d" % function())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with open(reading, "rb") as answer:
+        return int(answer.read())
+
+
 class Computing:
     """A server, one of whose handlers computes until it is told to end."""
 
@@ -57,6 +85,15 @@ class Computing:
         @self.app.get("/policy")
         def policy() -> int | None:
             return scheduling()
+
+        @self.app.get("/slice")
+        def slice_of_worker() -> list[str]:
+            time.sleep(0.05)  # several have to be started
+            return scheduler_slice()
+
+        @self.app.get("/child")
+        async def interval_in_child() -> int:
+            return in_child(switch_interval)
 
         @self.app.get("/set/{microseconds}")
         async def set_interval(microseconds: int) -> None:
@@ -139,3 +176,19 @@ def test_who_computes_takes_the_processor_from_nobody(computing: Computing) -> N
             computing.ask("/interval")
         assert computing.ask("/policy") == USUAL
     assert computing.ask("/policy") == USUAL
+
+
+def test_workers_that_were_started_meanwhile_have_the_systems_slice(computing: Computing) -> None:
+    usual = scheduler_slice()
+    with ThreadPoolExecutor(8) as clients:
+        with computing.computing():
+            list(clients.map(computing.ask, ["/slice"] * 16))
+        slices = list(clients.map(computing.ask, ["/slice"] * 16))
+    assert slices == [usual] * 16
+
+
+def test_a_process_that_is_forked_meanwhile_has_the_usual_interval(computing: Computing) -> None:
+    before = switch_interval()
+    with computing.computing():
+        assert computing.ask("/child") == before
+    assert computing.ask("/child") == before
