@@ -302,8 +302,8 @@ static void write_output(struct hfa_conn *conn)
         conn->protocol->on_drained(conn->engine);
 }
 
-/* An engine that wants input again, as its output has left, gets what has waited meanwhile: the peer
- * may have nothing more to send. */
+/* An engine that wants input again, as its output has left, gets what has waited meanwhile: the
+ * peer may have nothing more to send. */
 static void prepare_output(struct hfa_conn *conn)
 {
     bool wanted_input = conn->carrier.wants_input;
