@@ -18,6 +18,7 @@
  *   PyDict_AddWatcher, PyDict_Watch, PyDict_ClearWatcher,
  *   PyDictObject.ma_version_tag                                               guards of dicts
  *   PyStopIterationObject                                                     one used again
+ *   PyVectorcall_NARGS, PyMethod_New                                          methods of WebSockets
  *   PyUnstable_Long_IsCompact, PyUnstable_Long_CompactValue                   small ints of JSON
  * Elsewhere text is made from bytes with the checked functions.
  */

@@ -25,6 +25,7 @@
 #include "tls_settings.h"
 #include "waiter.h"
 #include "weak_set.h"
+#include "websocket_bound.h"
 #include "websocket_channel.h"
 
 static PyObject *raise_listener(const struct hfa_listener_error *error)

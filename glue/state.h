@@ -149,6 +149,7 @@
     X(operation, hfa_operation_spec)                                                               \
     X(waiter, hfa_waiter_spec)                                                                     \
     X(channel, hfa_websocket_channel_spec)                                                         \
+    X(bound, hfa_websocket_bound_spec)                                                             \
     X(pool, hfa_pool_object_spec)                                                                  \
     X(router, hfa_router_object_spec)                                                              \
     X(plan, hfa_plan_spec)                                                                         \

@@ -1,7 +1,7 @@
 #include "websocket_channel.h"
 
 #include "server_object.h"
-#include "websocket_methods.h"
+#include "websocket_bound.h"
 
 #define CODE_NORMAL 1000
 
@@ -74,10 +74,10 @@ static PyObject *start_with_options(struct hfa_websocket_channel *channel,
     return operation;
 }
 
-static PyObject *start(PyObject *self, enum hfa_websocket_method method, PyObject *const *args,
-                       Py_ssize_t count, PyObject *kwnames)
+PyObject *hfa_websocket_channel_start(struct hfa_websocket_channel *channel,
+                                      enum hfa_websocket_method method, PyObject *const *args,
+                                      Py_ssize_t count, PyObject *kwnames)
 {
-    struct hfa_websocket_channel *channel = (struct hfa_websocket_channel *)self;
     Py_ssize_t expected = method >= HFA_WEBSOCKET_SEND_TEXT;
     PyObject *values[HFA_WEBSOCKET_OPTION_COUNT] = {NULL, NULL}; /* borrowed */
 
@@ -91,42 +91,9 @@ static PyObject *start(PyObject *self, enum hfa_websocket_method method, PyObjec
                    : call_original(channel, method, args, count, kwnames);
     if (count != expected || (kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0))
         return call_original(channel, method, args, count, kwnames);
-    return hfa_operation_new(channel->call, &hfa_websocket_methods[method], self,
+    return hfa_operation_new(channel->call, &hfa_websocket_methods[method], (PyObject *)channel,
                              expected == 0 ? NULL : args[0]);
 }
-
-#define DEFINE_METHOD(name, method)                                                                \
-    static PyObject *name(PyObject *self, PyObject *const *args, Py_ssize_t count,                 \
-                          PyObject *kwnames)                                                       \
-    {                                                                                              \
-        return start(self, method, args, count, kwnames);                                          \
-    }
-
-DEFINE_METHOD(method_receive_text, HFA_WEBSOCKET_RECEIVE_TEXT)
-DEFINE_METHOD(method_receive_bytes, HFA_WEBSOCKET_RECEIVE_BYTES)
-DEFINE_METHOD(method_receive_json, HFA_WEBSOCKET_RECEIVE_JSON)
-DEFINE_METHOD(method_send_text, HFA_WEBSOCKET_SEND_TEXT)
-DEFINE_METHOD(method_send_bytes, HFA_WEBSOCKET_SEND_BYTES)
-DEFINE_METHOD(method_send_json, HFA_WEBSOCKET_SEND_JSON)
-DEFINE_METHOD(method_accept, HFA_WEBSOCKET_ACCEPT)
-DEFINE_METHOD(method_close, HFA_WEBSOCKET_CLOSE)
-
-#define METHOD_DEF(name, function)                                                                 \
-    {                                                                                              \
-        name, (PyCFunction)(void (*)(void))function, METH_FASTCALL | METH_KEYWORDS,                \
-            "As WebSocket." name "()."                                                             \
-    }
-
-static PyMethodDef method_defs[HFA_WEBSOCKET_COUNT] = {
-    METHOD_DEF("receive_text", method_receive_text),
-    METHOD_DEF("receive_bytes", method_receive_bytes),
-    METHOD_DEF("receive_json", method_receive_json),
-    METHOD_DEF("send_text", method_send_text),
-    METHOD_DEF("send_bytes", method_send_bytes),
-    METHOD_DEF("send_json", method_send_json),
-    METHOD_DEF("accept", method_accept),
-    METHOD_DEF("close", method_close),
-};
 
 /* --- The object --------------------------------------------------------------------------------
  */
@@ -207,7 +174,7 @@ int hfa_websocket_channel_open(struct hfa_asgi_call *call, PyObject *websocket, 
         hfa_dict_watch_add(&channel->unchanged, call->server->state, channel->fields) == 0 &&
         read_parts(channel, parts);
     for (int i = 0; i < HFA_WEBSOCKET_COUNT && good; i++) {
-        channel->methods[i] = PyCFunction_New(&method_defs[i], (PyObject *)channel);
+        channel->methods[i] = hfa_websocket_bound_new(channel, (enum hfa_websocket_method)i);
         good = channel->methods[i] != NULL &&
                PyDict_SetItemString(channel->fields, names[i], channel->methods[i]) == 0;
     }

@@ -46,6 +46,11 @@ extern const struct hfa_operation_kind hfa_websocket_methods[HFA_WEBSOCKET_COUNT
  * functions; NULL for all other methods. */
 extern const char *const hfa_websocket_options[HFA_WEBSOCKET_COUNT][HFA_WEBSOCKET_OPTION_COUNT];
 
+/* Calls a method: an awaitable, a new reference; NULL with an exception. websocket_channel.c */
+PyObject *hfa_websocket_channel_start(struct hfa_websocket_channel *channel,
+                                      enum hfa_websocket_method method, PyObject *const *args,
+                                      Py_ssize_t count, PyObject *kwnames);
+
 /* websocket.<name>, out of its dictionary: borrowed; NULL: not there. */
 PyObject *hfa_websocket_channel_field(const struct hfa_websocket_channel *channel, PyObject *name);
 

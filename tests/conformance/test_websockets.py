@@ -1,6 +1,8 @@
 """WebSocket endpoints: each method of the object in each state, dependencies, and ways to end."""
 
 import asyncio
+import functools
+import inspect
 import sys
 from contextvars import ContextVar
 from typing import Annotated, Any
@@ -21,6 +23,8 @@ from fastapi import (
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette._utils import is_async_callable
+from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection
 
@@ -69,6 +73,36 @@ def test_iterators(conform):
         socket("/bytes", b"a", b""),
         socket("/json", "1", '{"a": null}'),
     )
+
+
+METHODS = (
+    "accept", "close", "receive_text", "receive_bytes", "receive_json", "send_text", "send_bytes",
+    "send_json",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_are_shown_as_coroutine_functions(conform, name):
+    """Who is handed one, as a background task is, asks whether it has to be awaited."""
+
+    def make(side):
+        app = side.FastAPI()
+
+        @app.websocket("/")
+        async def endpoint(websocket: WebSocket) -> None:
+            method = getattr(websocket, name)
+            side.log(inspect.iscoroutinefunction(method), is_async_callable(method))
+            side.log(is_async_callable(functools.partial(method, "text")), callable(method))
+            side.log(str(inspect.signature(method)), method.__name__, method.__qualname__)
+            side.log(method.__doc__, method.__module__, method.__self__ is websocket)
+            side.log(method.__func__ is getattr(WebSocket, name), repr(method).split(" object")[0])
+            side.log(hasattr(method, "no_such_attribute"), getattr(websocket, name) == method)
+            await websocket.accept()
+            await BackgroundTasks([BackgroundTask(websocket.send_text, "text")])()
+
+        return app
+
+    conform(make, socket("/"))
 
 
 class Text(str):
