@@ -5,8 +5,6 @@
 #ifdef HFA_HAVE_ZLIB
 #include <zlib.h>
 
-/* Memory of a compressed body that is kept for the next one. */
-#define KEPT_MAX     (256 * 1024)
 #define GZIP_WINDOW  (16 + MAX_WBITS)
 #define MEMORY_LEVEL 8 /* Python's DEF_MEM_LEVEL */
 #endif
@@ -59,8 +57,6 @@ void hfa_gzip_stage_clear(struct hfa_gzip_stage *stage)
 #endif
     PyMem_Free(stage->compressor);
     stage->compressor = NULL;
-    PyMem_Free(stage->buffer);
-    stage->buffer = NULL;
 }
 
 static bool contains(struct hfa_bytes text, struct hfa_bytes part)
@@ -151,51 +147,49 @@ static int reset(struct hfa_gzip_stage *stage)
 /* Room for the mark behind a piece, and for an empty last one. */
 #define LAST_ROOM 64
 
-static bool begins(struct hfa_gzip_stage *stage, const struct hfa_bytes *body)
+/* Room for the compressed body, the caller's arena's; 0: there is none. */
+static size_t begin(struct hfa_gzip_stage *stage, struct hfa_arena *arena,
+                    const struct hfa_bytes *body)
 {
     if (reset(stage) != Z_OK)
-        return false;
+        return 0;
     z_stream *stream = stage->compressor;
     size_t bound = deflateBound(stream, (uLong)body->length) + LAST_ROOM;
-    if (stage->buffer_size < bound || stage->buffer_size > KEPT_MAX) {
-        PyMem_Free(stage->buffer);
-        stage->buffer = PyMem_Malloc(bound);
-        stage->buffer_size = stage->buffer == NULL ? 0 : bound;
-        if (stage->buffer == NULL)
-            return false;
-    }
     stream->next_in = (Bytef *)body->data;
     stream->avail_in = (uInt)body->length;
-    stream->next_out = (Bytef *)stage->buffer;
-    stream->avail_out = (uInt)stage->buffer_size;
-    return true;
+    stream->next_out = hfa_arena_alloc(arena, bound);
+    stream->avail_out = (uInt)bound;
+    return stream->next_out == NULL ? 0 : bound;
 }
 
 /* `last`, unless it is NULL, is the empty piece that ends the body. */
-static int compress_body(struct hfa_gzip_stage *stage, struct hfa_bytes *body,
-                         struct hfa_bytes *last)
+static int compress_body(struct hfa_gzip_stage *stage, struct hfa_arena *arena,
+                         struct hfa_bytes *body, struct hfa_bytes *last)
 {
-    bool good = begins(stage, body);
+    size_t size = begin(stage, arena, body);
+    bool good = size > 0;
     z_stream *stream = stage->compressor;
+    const char *start = good ? (const char *)stream->next_out : NULL;
 
     if (good && last != NULL)
         good = deflate(stream, Z_SYNC_FLUSH) == Z_OK && stream->avail_in == 0;
-    size_t length = good ? stage->buffer_size - stream->avail_out : 0;
+    size_t length = good ? size - stream->avail_out : 0;
     if (!good || deflate(stream, Z_FINISH) != Z_STREAM_END) {
         PyErr_SetString(PyExc_RuntimeError, "zlib could not compress a response");
         return -1;
     }
-    size_t whole = stage->buffer_size - stream->avail_out;
-    *body = (struct hfa_bytes){stage->buffer, last == NULL ? whole : length};
+    size_t whole = size - stream->avail_out;
+    *body = (struct hfa_bytes){start, last == NULL ? whole : length};
     if (last != NULL)
-        *last = (struct hfa_bytes){stage->buffer + length, whole - length};
+        *last = (struct hfa_bytes){start + length, whole - length};
     return 0;
 }
 #else
-static int compress_body(struct hfa_gzip_stage *stage, struct hfa_bytes *body,
-                         struct hfa_bytes *last)
+static int compress_body(struct hfa_gzip_stage *stage, struct hfa_arena *arena,
+                         struct hfa_bytes *body, struct hfa_bytes *last)
 {
     (void)stage;
+    (void)arena;
     (void)body;
     (void)last;
     return 0;
@@ -228,7 +222,7 @@ int hfa_gzip_stage_begin(struct hfa_gzip_stage *stage, const struct hfa_request 
         return 0;
     bool good = hfa_response_fields_join(fields, vary, HFA_BYTES("Accept-Encoding"));
     if (good && accepts_gzip(request)) {
-        if (compress_body(stage, body, last) < 0)
+        if (compress_body(stage, fields->arena, body, last) < 0)
             return -1;
         good = hfa_response_fields_set(fields, HFA_BYTES("content-encoding"), HFA_BYTES("gzip"));
         hfa_response_fields_remove(fields, HFA_BYTES("content-length"));
@@ -245,7 +239,7 @@ int hfa_gzip_stage_apply(struct hfa_gzip_stage *stage, const struct hfa_request 
         return 0;
     bool good = hfa_response_fields_join(fields, vary, HFA_BYTES("Accept-Encoding"));
     if (good && accepts_gzip(request)) {
-        if (compress_body(stage, body, NULL) < 0)
+        if (compress_body(stage, fields->arena, body, NULL) < 0)
             return -1;
         good = hfa_response_fields_set(fields, HFA_BYTES("content-encoding"), HFA_BYTES("gzip")) &&
                set_length(fields, body->length);

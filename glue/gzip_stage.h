@@ -16,8 +16,6 @@ struct hfa_gzip_stage {
     size_t thread_size; /* bodies from this size on are compressed in a thread, by the middleware */
     int level;
     void *compressor; /* owned */
-    char *buffer;     /* owned: the last compressed body */
-    size_t buffer_size;
 };
 
 /* False: this build has no zlib. */
@@ -35,13 +33,12 @@ bool hfa_gzip_stage_needs_thread(const struct hfa_gzip_stage *stage,
 /* Whether bodies of a media type, empty where it is not known, are never compressed. */
 bool hfa_gzip_stage_excludes(const struct hfa_gzip_stage *stage, struct hfa_bytes type);
 
-/* May change *body to compressed bytes of the stage's, which live until its next use; `length` has
- * room for the digits of a content-length. -1 with an exception. */
+/* May change *body to compressed bytes, which live in the fields' arena. -1 with an exception. */
 int hfa_gzip_stage_apply(struct hfa_gzip_stage *stage, const struct hfa_request *request,
                          int status, struct hfa_response_fields *fields, struct hfa_bytes *body);
 
 /* The same to a body that is sent before its end is known, and then ends with an empty piece: *last
- * becomes what that piece does, the stage's as well. */
+ * becomes what that piece does, in the arena as well. */
 int hfa_gzip_stage_begin(struct hfa_gzip_stage *stage, const struct hfa_request *request,
                          int status, struct hfa_response_fields *fields, struct hfa_bytes *body,
                          struct hfa_bytes *last);
