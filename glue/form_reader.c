@@ -558,10 +558,11 @@ int hfa_form_reader_feed(struct hfa_form_reader *reader, struct hfa_bytes piece)
 {
     if (check_open(reader) < 0)
         return -1;
-    if (reader->body_left != HFA_LENGTH_UNKNOWN)
-        reader->body_left -= piece.length < reader->body_left ? piece.length : reader->body_left;
     int status = reader->kind == HFA_FORM_MULTIPART ? feed_multipart(reader, piece)
                                                     : feed_urlencoded(reader, piece);
+    /* Only now: what is left of a piece counts when room for a file is made. */
+    if (reader->body_left != HFA_LENGTH_UNKNOWN)
+        reader->body_left -= piece.length < reader->body_left ? piece.length : reader->body_left;
     if (status < 0)
         hfa_form_reader_abort(reader);
     return status;

@@ -181,6 +181,7 @@ def test_a_handler_may_answer_its_cancellation(serve: Run) -> None:
     answer = get(server.port, "/own-answer")
     assert (answer.status, answer.json()) == (503, {"detail": "gave up"})
     assert get(server.port, "/cleans-up").status == 504
+    server.stop()
     assert "cleaned up" in lines(server)
 
 
