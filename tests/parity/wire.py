@@ -6,7 +6,7 @@ import re
 import socket
 from collections.abc import Callable
 
-TIMEOUT = 5.0
+TIMEOUT = 30.0  # seconds; the clients of HTTP/2 are slow where memory is watched
 _VARYING = re.compile(rb"(?mi)^(date|server): [^\r\n]*")
 
 
