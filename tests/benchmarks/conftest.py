@@ -51,17 +51,26 @@ class ScriptedServer:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        """Stop accepting."""
+        """Stop accepting.
+
+        The thread has to be through first: it could accept from whatever has the listener's
+        number next.
+        """
+        self._is_closing = True
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        self._thread.join()
         self._listener.close()
 
     def _accept(self) -> None:
         while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
+            connection, _ = self._listener.accept()
+            if self._is_closing:
+                connection.close()
                 return
             self.connections += 1
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()

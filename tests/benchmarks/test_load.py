@@ -344,7 +344,7 @@ def test_messages_that_come_back_are_answers(load: Load, size: int, piece: int) 
         piece = 999
     server = EchoServer(text, piece, "101 Switching Protocols")
     outcome = load(server.port, "--websocket", str(size))
-    assert outcome.errors() == {}
+    assert outcome.errors() == {}, outcome.messages
     assert outcome.report["requests"] == 20
 
 
