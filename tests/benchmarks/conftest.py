@@ -61,6 +61,8 @@ class ScriptedServer:
         The thread has to be through first: it could accept from whatever has the listener's
         number next.
         """
+        if self._is_closing:
+            return
         self._is_closing = True
         socket.create_connection(("127.0.0.1", self.port)).close()
         self._thread.join()
