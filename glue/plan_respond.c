@@ -274,10 +274,8 @@ static int make_staged(struct hfa_run *run, const struct outgoing *out, PyObject
     } else if (hfa_response_stages_apply(&run->application->stages, run->stages_from, run->head,
                                          out->status, &staged, &left) == 0) {
         bool is_same = left.data == out->body.data && out->body_object != NULL;
-        /* The body first: a list may be what the garbage collector comes for, which may let other
-         * threads compress theirs into the same memory. */
+        *headers = list_of_fields(staged.items, staged.count);
         *body = is_same ? Py_NewRef(out->body_object) : bytes_of(left);
-        *headers = *body == NULL ? NULL : list_of_fields(staged.items, staged.count);
     }
     hfa_arena_reset(&arena);
     if (fields != usual && fields != listed.fields)

@@ -180,16 +180,14 @@ static PyObject *method_compress(PyObject *self, PyObject *args)
                                                 &body, &last) == 0
                          : hfa_gzip_stage_apply(stage, &passing.request, status, &passing.fields,
                                                 &body) == 0) {
-        /* The bytes first: a list may have the garbage collector run, and other threads with it,
-         * which compress into the same memory. */
-        PyObject *compressed = bytes_of(body, object);
-        PyObject *rest = PyBytes_FromStringAndSize(last.data, (Py_ssize_t)last.length);
-        PyObject *list = compressed == NULL || rest == NULL ? NULL : list_of(&passing, headers);
-        if (list != NULL)
-            result = PyTuple_Pack(3, list, compressed, rest);
-        Py_XDECREF(list);
-        Py_XDECREF(rest);
+        PyObject *list = list_of(&passing, headers);
+        PyObject *compressed = list == NULL ? NULL : bytes_of(body, object);
+        result = compressed == NULL
+                     ? NULL
+                     : Py_BuildValue("(OOy#)", list, compressed, last.data == NULL ? "" : last.data,
+                                     (Py_ssize_t)last.length);
         Py_XDECREF(compressed);
+        Py_XDECREF(list);
     }
     end(&passing);
     return result;
