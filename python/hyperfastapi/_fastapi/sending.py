@@ -387,10 +387,8 @@ _PRODUCER_NAME = (
 
 
 # Older releases of Starlette answer a range of any method.
-_call: Any = FileResponse.__call__
-_RANGES_ARE_READ_ONLY = ("GET", "HEAD") in getattr(
-    getattr(_call, "__code__", None), "co_consts", ()
-)
+_code: Any = getattr(FileResponse.__call__, "__code__", None)
+_RANGES_ARE_READ_ONLY = ("GET", "HEAD") in getattr(_code, "co_consts", ())
 
 
 async def _send_file(response: FileResponse, scope: Scope, receive: Receive, send: Send) -> None:
